@@ -1,1 +1,1 @@
-"""Placeholder."""
+"""Stack programs: what an environment and the shared platform are composed of."""

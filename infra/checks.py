@@ -1,0 +1,209 @@
+"""Checks that need more than one setting; each names the settings it reads and what to do about a fault."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from infra.plans.sizes import peak_demand
+from infra.problems import Problem
+from infra.quantities import cpu_millicores, format_cpu, format_memory, memory_bytes
+from infra.waivers import WAIVERS_FILE, Waiver, find_waiver
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from datetime import date
+
+    from infra.facts import ClusterFacts
+    from infra.model import EnvironmentSettings, Resources, SiteSettings, StackSettings
+
+# The platform sets these; a stack that could set them too could switch encryption or the audit trail off.
+RESERVED_PARAMETERS = ("ssl", "pgaudit", "password_encryption", "shared_preload_libraries", "listen_addresses", "log_")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """What a check looks at.
+
+    Attributes:
+        settings: The environment's settings.
+        waivers: Every waiver there is.
+        today: The day waivers are judged on.
+    """
+
+    settings: EnvironmentSettings
+    waivers: tuple[Waiver, ...]
+    today: date
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """One check.
+
+    Attributes:
+        reads: The settings it reads; it is skipped while one of them is itself faulty.
+        find: Returns the faults, with paths inside the settings.
+    """
+
+    reads: tuple[str, ...]
+    find: Callable[[Subject], Iterator[Problem]]
+
+
+def check_environment(subject: Subject, *, faulty: tuple[str, ...] = ()) -> list[Problem]:
+    """Return every fault the checks find, leaving out checks that read a setting already known to be faulty."""
+    problems: list[Problem] = []
+    for check in CHECKS:
+        if not any(_overlap(path, read) for path in faulty for read in check.reads):
+            problems += check.find(subject)
+    return problems
+
+
+def check_site(site: SiteSettings, file_stem: str) -> list[Problem]:
+    """Return the faults of a site that need more than one of its settings."""
+    problems = []
+    if site.name != file_stem:
+        message = f"is {site.name!r}, but the file is called {file_stem}.yaml"
+        problems.append(Problem(path="name", message=message, action="Give both the same name."))
+    if site.region not in site.allowed_regions:
+        message = f"{site.region!r} is outside the regions the site's data may be kept in"
+        action = f"Choose one of {', '.join(site.allowed_regions)}, or have allowed_regions extended."
+        problems.append(Problem(path="region", message=message, action=action))
+    for field in ("modules", "languages", "allowed_regions"):
+        values: tuple[str, ...] = getattr(site, field)
+        twice = sorted({value for value in values if values.count(value) > 1})
+        problems += [
+            Problem(path=field, message=f"lists {value!r} twice", action="Remove one of them.") for value in twice
+        ]
+    return problems
+
+
+def check_against_facts(stack: StackSettings, facts: ClusterFacts) -> list[Problem]:
+    """Return settings that would open the environment to the cluster itself or to other environments."""
+    inside = {"the API server": facts.api_server.cidrs, "the nodes": facts.node_cidrs, "the pods": facts.pod_cidrs}
+    network = stack.settings.network
+    given = [(f"network.client_cidrs[{index}]", cidr) for index, cidr in enumerate(network.client_cidrs)]
+    given += [(f"network.partners[{index}].cidr", partner.cidr) for index, partner in enumerate(network.partners)]
+    return [
+        Problem(
+            path=f"Pulumi.{stack.stack}.yaml: {path}",
+            message=f"{cidr} contains addresses of {what} ({own}): the rule would cross the environment's boundary",
+            action="Name only networks outside the cluster.",
+        )
+        for path, cidr in given
+        for what, cidrs in inside.items()
+        for own in cidrs
+        if _networks_overlap(cidr, own)
+    ]
+
+
+def _networks_overlap(one: str, other: str) -> bool:
+    first, second = ipaddress.ip_network(one), ipaddress.ip_network(other)
+    return first.version == second.version and first.overlaps(second)
+
+
+def _overlap(path: str, read: str) -> bool:
+    return path == read or path.startswith((f"{read}.", f"{read}[")) or read.startswith((f"{path}.", f"{path}["))
+
+
+def _demo_data(subject: Subject) -> Iterator[Problem]:
+    data, environment = subject.settings.data, subject.settings.environment
+    if environment == "prod" and data.accepts_demo_data:
+        message = "is true, but prod holds real records: invented patients and users must never be among them"
+        yield Problem(path="data.accepts_demo_data", message=message, action="Set it to false.")
+    if data.baseline == "demo" and not data.accepts_demo_data:
+        message = "is 'demo', but the environment does not accept demo data"
+        action = "Choose baseline standard, or set data.accepts_demo_data to true (never in prod)."
+        yield Problem(path="data.baseline", message=message, action=action)
+
+
+def _training_egress(subject: Subject) -> Iterator[Problem]:
+    if subject.settings.environment == "training" and subject.settings.network.partners:
+        message = "are set, but training reaches no system outside: trainees' actions must have no effect there"
+        yield Problem(path="network.partners", message=message, action="Remove them.")
+
+
+def _partner_names(subject: Subject) -> Iterator[Problem]:
+    names = [partner.name for partner in subject.settings.network.partners]
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        message = f"lists {name!r} twice"
+        yield Problem(path="network.partners", message=message, action="Merge them or rename one.")
+
+
+def _standby(subject: Subject) -> Iterator[Problem]:
+    if subject.settings.environment == "prod" and subject.settings.database.instances < 2:  # noqa: PLR2004 - primary and standby
+        message = "is 1: prod without a standby cannot meet its recovery targets (RPO 1 min, RTO 15 min)"
+        yield from _unless_waived(subject, "database-standby", "database.instances", message, "Set it to 2.")
+
+
+def _protection(subject: Subject) -> Iterator[Problem]:
+    if subject.settings.environment == "prod" and subject.settings.data.protected is False:
+        message = "is false: one command could delete prod's records"
+        yield from _unless_waived(subject, "data-protection", "data.protected", message, "Remove it or set it to true.")
+
+
+def _unless_waived(subject: Subject, rule: str, path: str, message: str, action: str) -> Iterator[Problem]:
+    resource = f"{subject.settings.site}/{subject.settings.environment}"
+    waiver = find_waiver(subject.waivers, rule, resource)
+    if waiver is None:
+        way_out = f"or add a waiver of rule {rule!r} on {resource!r} to {WAIVERS_FILE}."
+        yield Problem(path=path, message=message, action=f"{action[:-1]}, {way_out}")
+    elif waiver.expires < subject.today:
+        expired = f"{message}; its waiver expired on {waiver.expires}"
+        yield Problem(path=path, message=expired, action=f"{action[:-1]}, or have {waiver.approver} renew the waiver.")
+
+
+def _shared_filestore(subject: Subject) -> Iterator[Problem]:
+    if subject.settings.odoo.replicas > 1 and subject.settings.filestore.access == "single-node":
+        message = "is 'single-node', but web replicas on different nodes share one filestore"
+        yield Problem(path="filestore.access", message=message, action="Use shared, or set odoo.replicas to 1.")
+
+
+def _reserved_parameters(subject: Subject) -> Iterator[Problem]:
+    for name in subject.settings.database.parameters:
+        if name.startswith(RESERVED_PARAMETERS):
+            message = "is set by the platform: it is part of encryption or of the audit trail"
+            yield Problem(path=f"database.parameters.{name}", message=message, action="Remove it.")
+
+
+def _requests_within_limits(subject: Subject) -> Iterator[Problem]:
+    sizes: dict[str, Resources] = {
+        "odoo.resources": subject.settings.odoo.resources,
+        "odoo.cron.resources": subject.settings.odoo.cron.resources,
+        "odoo.migration": subject.settings.odoo.migration,
+        "database.resources": subject.settings.database.resources,
+    }
+    for path, size in sizes.items():
+        if memory_bytes(size.memory_request) > memory_bytes(size.memory_limit):
+            message = f"{size.memory_request} is more than memory_limit {size.memory_limit}"
+            yield Problem(path=f"{path}.memory_request", message=message, action="Lower it or raise the limit.")
+        if cpu_millicores(size.cpu_request) > cpu_millicores(size.cpu_limit):
+            message = f"{size.cpu_request} is more than cpu_limit {size.cpu_limit}"
+            yield Problem(path=f"{path}.cpu_request", message=message, action="Lower it or raise the limit.")
+
+
+def _quota(subject: Subject) -> Iterator[Problem]:
+    demand, quota = peak_demand(subject.settings), subject.settings.quota
+    rows = (
+        ("cpu_requests", cpu_millicores(quota.cpu_requests), demand.cpu_requests, format_cpu),
+        ("memory_limits", memory_bytes(quota.memory_limits), demand.memory_limits, format_memory),
+        ("storage", memory_bytes(quota.storage), demand.storage, format_memory),
+    )
+    for name, allowed, needed, form in rows:
+        if allowed < needed:
+            message = f"{form(allowed)} is less than the environment declares during a rolling update: {form(needed)}"
+            yield Problem(path=f"quota.{name}", message=message, action="Raise it, or make the workloads smaller.")
+
+
+_SIZES = ("odoo", "database", "filestore", "environment")
+CHECKS: tuple[Check, ...] = (
+    Check(reads=("environment", "data.accepts_demo_data", "data.baseline"), find=_demo_data),
+    Check(reads=("environment", "network.partners"), find=_training_egress),
+    Check(reads=("network.partners",), find=_partner_names),
+    Check(reads=("environment", "site", "database.instances"), find=_standby),
+    Check(reads=("environment", "site", "data.protected"), find=_protection),
+    Check(reads=("odoo.replicas", "filestore.access"), find=_shared_filestore),
+    Check(reads=("database.parameters",), find=_reserved_parameters),
+    Check(reads=("odoo", "database.resources"), find=_requests_within_limits),
+    Check(reads=(*_SIZES, "quota"), find=_quota),
+)

@@ -1,0 +1,130 @@
+"""The kinds of value settings hold; each check lives in its type, with what to do about a bad value."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import zoneinfo
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
+
+from infra.problems import nearest
+from infra.quantities import cpu_millicores, memory_bytes
+
+_DNS_LABEL = re.compile(r"^[a-z]([-a-z0-9]*[a-z0-9])?$")
+_HOST_LABEL = re.compile(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
+_REGION = re.compile(r"^[a-z]{2,}(-[a-z0-9]+)+$")
+_MODULE = re.compile(r"^[a-z][a-z0-9_]*$")
+_LANGUAGE = re.compile(r"^[a-z]{2,3}(_[A-Z]{2})?$")
+_POSTGRESQL_PARAMETER = re.compile(r"^[a-z_]+(\.[a-z_]+)?$")
+
+# A namespace is "<site>-<environment>" and at most 63 characters (RFC 1123 label); "-training" takes nine, and
+# Kubernetes appends up to 24 to it in host names of services.
+SITE_NAME_LENGTH = 30
+HOST_NAME_LENGTH = 253
+_SMALLEST_REACHABLE_RANGE = 8
+
+
+def _fault(message: str, action: str) -> PydanticCustomError:
+    # Braces would be read as a template by pydantic.
+    return PydanticCustomError("careops", "{careops_message}", {"careops_message": message, "action": action})
+
+
+def _dns_label(value: str) -> str:
+    if not _DNS_LABEL.match(value) or len(value) > SITE_NAME_LENGTH:
+        message = f"{value!r} cannot be part of a namespace's name"
+        raise _fault(message, f"Use at most {SITE_NAME_LENGTH} of a-z, 0-9 and '-', starting with a letter.")
+    return value
+
+
+def _hostname(value: str) -> str:
+    labels = value.split(".")
+    too_short = len(labels) < 2  # noqa: PLR2004 - a name of one label is not a domain name
+    if too_short or len(value) > HOST_NAME_LENGTH or not all(_HOST_LABEL.match(label) for label in labels):
+        message = f"{value!r} is not a host name"
+        raise _fault(message, "Write a full name in lower case without scheme or port, such as erp.example.org.")
+    return value
+
+
+def _cidr(value: str) -> str:
+    try:
+        network = ipaddress.ip_network(value)
+    except ValueError as error:
+        message = f"{value!r} is not a network range: {error}"
+        action = "Write address and prefix length with the host bits zero, such as 10.20.0.0/16."
+        raise _fault(message, action) from error
+    if network.prefixlen < _SMALLEST_REACHABLE_RANGE:
+        message = f"{value!r} is so wide that the rule would allow nearly everything"
+        raise _fault(message, "Name the ranges that need access; /8 is the widest taken.")
+    return value
+
+
+def _time_zone(value: str) -> str:
+    zones = zoneinfo.available_timezones()
+    if value not in zones:
+        near = nearest(value, zones)
+        message = f"{value!r} is not a time zone"
+        hint = f"Did you mean {near!r}? " if near else ""
+        raise _fault(message, f"{hint}Use a name of the IANA database, such as Europe/Paris.")
+    return value
+
+
+def _region(value: str) -> str:
+    if not _REGION.match(value):
+        message = f"{value!r} is not a region"
+        raise _fault(message, "Write the provider's or your own name of it in lower case, such as eu-west-3.")
+    return value
+
+
+def _memory(value: str) -> str:
+    try:
+        memory_bytes(value)
+    except ValueError as error:
+        raise _fault(str(error), "Write, for example, 512Mi or 2Gi.") from error
+    return value
+
+
+def _cpu(value: str) -> str:
+    try:
+        cpu_millicores(value)
+    except ValueError as error:
+        raise _fault(str(error), "Write, for example, 250m or 1.5.") from error
+    return value
+
+
+def _module(value: str) -> str:
+    if not _MODULE.match(value):
+        message = f"{value!r} is not the technical name of an Odoo module"
+        raise _fault(message, "Write it as the module's folder is called, such as sale_management.")
+    return value
+
+
+def _language(value: str) -> str:
+    if not _LANGUAGE.match(value):
+        message = f"{value!r} is not a language of Odoo"
+        raise _fault(message, "Write language and country, such as fr_FR or en_US.")
+    return value
+
+
+def _parameter(value: str) -> str:
+    if not _POSTGRESQL_PARAMETER.match(value):
+        message = f"{value!r} is not the name of a PostgreSQL parameter"
+        raise _fault(message, "Write it as PostgreSQL does, such as work_mem.")
+    return value
+
+
+SiteName = Annotated[str, AfterValidator(_dns_label)]
+Hostname = Annotated[str, AfterValidator(_hostname)]
+Cidr = Annotated[str, AfterValidator(_cidr)]
+TimeZone = Annotated[str, AfterValidator(_time_zone)]
+Region = Annotated[str, AfterValidator(_region)]
+Memory = Annotated[str, AfterValidator(_memory)]
+Cpu = Annotated[str, AfterValidator(_cpu)]
+ModuleName = Annotated[str, AfterValidator(_module)]
+Language = Annotated[str, AfterValidator(_language)]
+ParameterName = Annotated[str, AfterValidator(_parameter)]
+Country = Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
+Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
+Port = Annotated[int, Field(ge=1, le=65535)]

@@ -1,0 +1,1 @@
+"""Pure decisions: frozen dataclasses and functions that render them; no Pulumi, no I/O."""
