@@ -1,1 +1,6 @@
-"""Placeholder."""
+"""What a machine needs to carry a platform: builds, images, the embedded cluster, Pulumi. Knows nothing of the platform.
+
+The core that the other folders stand on: `paths` (where things live), `store` (results by content), `builds` (what is
+built from Go modules), `resolve` (PATH, vendor or registry), `host` (this machine), `tasks` (a graph of work),
+`progress` (who shows it), `versions` (every third-party version).
+"""
