@@ -1,1 +1,1 @@
-"""Placeholder."""
+"""Judge the platform against named healthcare controls: rules, their catalogue, waivers and the policy pack."""
