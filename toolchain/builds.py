@@ -11,206 +11,30 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import functools
 import hashlib
 import os
 import shutil
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from toolchain import golang, host, versions
+from toolchain import golang, host
 from toolchain.errors import BuildFailed, ToolchainError
 from toolchain.paths import Paths
 from toolchain.progress import PlainReporter
+from toolchain.recipes import BUILDS
 from toolchain.store import Store, content_key
+from toolchain.tasks import Task, run_tasks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from toolchain.progress import Reporter, Step
+    from toolchain.recipes import GoBuild, ModuleFiles
 
 RECIPE = 1
 """Grows when this file builds the same record in another way, so that old results are not taken for new ones."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ModuleFiles:
-    """Files taken out of a pinned module as they are.
-
-    Attributes:
-        module: module path, a requirement of the build's go.mod.
-        pattern: path or glob inside the module.
-        destination: path in the result; several files are YAML documents and are joined.
-        executable: whether the file is a program.
-    """
-
-    module: str
-    pattern: str
-    destination: str
-    executable: bool = False
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class GoBuild:
-    """One build.
-
-    Attributes:
-        name: of the build and of its folder under `modules/`.
-        version: of what it builds, for people.
-        packages: what `go build` is given; each becomes one program in `bin/`.
-        programs: names those programs must have.
-        links: further names of the first program.
-        tags: Go build tags.
-        variables: string variables set when linking, as (symbol, value).
-        cgo: whether C code takes part; the result is then linked statically.
-        debian_packages: what the C compiler needs.
-        files: files taken out of the modules.
-    """
-
-    name: str
-    version: str
-    packages: tuple[str, ...]
-    programs: tuple[str, ...]
-    links: tuple[str, ...] = ()
-    tags: tuple[str, ...] = ()
-    variables: tuple[tuple[str, str], ...] = ()
-    cgo: bool = False
-    debian_packages: tuple[str, ...] = ()
-    files: tuple[ModuleFiles, ...] = ()
-
-    def linker_flags(self) -> str:
-        """Return the value of -ldflags: no symbol tables, the variables, and static linking of C code."""
-        flags = ["-s", "-w", *(f"-X {symbol}={value}" for symbol, value in self.variables)]
-        return " ".join(flags + (["-extldflags -static"] if self.cgo else []))
-
-
-def _kubernetes_variables() -> tuple[tuple[str, str], ...]:
-    major, minor, _ = versions.KUBERNETES.split(".")
-    values = {
-        "gitVersion": f"v{versions.KUBERNETES}",
-        "gitMajor": major,
-        "gitMinor": minor,
-        "gitTreeState": "clean",
-        "gitCommit": "unknown",  # a module zip does not tell its commit
-        "buildDate": "2026-01-01T00:00:00Z",  # fixed, so equal sources give equal programs
-    }
-    packages = ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
-    return tuple((f"{package}.{name}", value) for package in packages for name, value in values.items())
-
-
-_CONTAINERD = "github.com/containerd/containerd/v2"
-_CNI = "github.com/containernetworking/plugins/plugins"
-_CALICO = "github.com/projectcalico/calico"
-_PULUMI = "github.com/pulumi/pulumi"
-_CLOUDNATIVE_PG = "github.com/cloudnative-pg/cloudnative-pg"
-
-BUILDS: Mapping[str, GoBuild] = {
-    build.name: build
-    for build in (
-        GoBuild(
-            name="pulumi",
-            version=versions.PULUMI,
-            packages=(f"{_PULUMI}/pkg/v3/cmd/pulumi",),
-            programs=("pulumi",),
-            variables=((f"{_PULUMI}/sdk/v3/go/common/version.Version", versions.PULUMI),),
-            files=(
-                ModuleFiles(
-                    module=f"{_PULUMI}/sdk/v3",
-                    pattern="python/cmd/pulumi-language-python-exec",
-                    destination="bin/pulumi-language-python-exec",
-                    executable=True,
-                ),
-            ),
-        ),
-        GoBuild(
-            name="kube",
-            version=versions.KUBERNETES,
-            packages=("./kube",),
-            programs=("kube",),
-            links=(
-                "kube-apiserver",
-                "kube-controller-manager",
-                "kube-scheduler",
-                "kube-proxy",
-                "kubelet",
-                "kubectl",
-                "etcd",
-            ),
-            tags=("selinux", "notest", "grpcnotrace"),
-            variables=_kubernetes_variables(),
-        ),
-        GoBuild(
-            name="containerd",
-            version=versions.CONTAINERD,
-            packages=tuple(f"{_CONTAINERD}/cmd/{name}" for name in ("containerd", "containerd-shim-runc-v2", "ctr")),
-            programs=("containerd", "containerd-shim-runc-v2", "ctr"),
-            tags=(
-                "no_btrfs",
-                "no_devmapper",
-                "no_zfs",
-                "no_aufs",
-                "netgo",
-                "osusergo",
-                "static_build",
-                "no_cri_nri",
-                "no_tracing",
-            ),
-            variables=((f"{_CONTAINERD}/version.Version", f"v{versions.CONTAINERD}"),),
-        ),
-        GoBuild(
-            name="runc",
-            version=versions.RUNC,
-            packages=("github.com/opencontainers/runc",),
-            programs=("runc",),
-            tags=("netgo", "osusergo", "seccomp"),
-            variables=(("main.version", versions.RUNC),),
-            cgo=True,
-            debian_packages=("gcc", "libc6-dev", "libseccomp-dev", "pkg-config"),
-        ),
-        GoBuild(
-            name="cni",
-            version=versions.CNI_PLUGINS,
-            packages=tuple(
-                f"{_CNI}/{path}" for path in ("ipam/host-local", "main/loopback", "main/ptp", "meta/portmap")
-            ),
-            programs=("host-local", "loopback", "ptp", "portmap"),
-        ),
-        GoBuild(name="nsfwd", version="1", packages=(".",), programs=("nsfwd",)),
-        GoBuild(name="coredns", version=versions.COREDNS, packages=(".",), programs=("coredns",)),
-        GoBuild(
-            name="calico",
-            version=versions.CALICO_MODULE,
-            packages=(f"{_CALICO}/felix/cmd/calico-felix", f"{_CALICO}/cni-plugin/cmd/calico"),
-            programs=("calico-felix", "calico"),
-            files=(
-                ModuleFiles(
-                    module=_CALICO, pattern="libcalico-go/config/crd/*.yaml", destination="share/calico-crds.yaml"
-                ),
-            ),
-        ),
-        GoBuild(
-            name="local-path-provisioner",
-            version=versions.LOCAL_PATH_PROVISIONER,
-            packages=("github.com/rancher/local-path-provisioner",),
-            programs=("local-path-provisioner",),
-            variables=(("main.VERSION", f"v{versions.LOCAL_PATH_PROVISIONER}"),),
-        ),
-        GoBuild(
-            name="cloudnative-pg",
-            version=versions.CLOUDNATIVE_PG,
-            packages=(f"{_CLOUDNATIVE_PG}/cmd/manager",),
-            programs=("manager",),
-            files=(
-                ModuleFiles(
-                    module=_CLOUDNATIVE_PG,
-                    pattern=f"releases/cnpg-{versions.CLOUDNATIVE_PG}.yaml",
-                    destination="share/cloudnative-pg.yaml",
-                ),
-            ),
-        ),
-    )
-}
 
 
 def record(name: str) -> GoBuild:
@@ -258,36 +82,115 @@ def ensure(paths: Paths, name: str, reporter: Reporter, *, environ: Mapping[str,
     Raises:
         ToolchainError: no such record, no compiler, a package or module was refused, or the compiler failed.
     """
-    environ = os.environ if environ is None else environ
-    build = record(name)
-    go = golang.provide(paths, reporter, environ)
-    store = Store(paths.cache, reporter)
-    result = key(build, paths.modules / name, go_version=go.version, machine=os.uname().machine)
-    found = store.get(name, result)
+    job = _Job.of(paths, name, reporter, os.environ if environ is None else environ)
+    found = job.found()
     if found is not None:
         return found
-    if build.debian_packages:
-        host.install_debian_packages(build.debian_packages, reporter, environ=environ)
-    with reporter.step(f"Building {name} {build.version}") as step:
-        compiler = golang.Compiler(
-            go=go,
-            module=paths.modules / name,
-            env=golang.environment(paths, go, environ, cgo=build.cgo),
-            log=paths.logs / f"build-{name}.log",
+    if job.build.debian_packages:
+        host.install_debian_packages(job.build.debian_packages, reporter, environ=environ)
+    with reporter.step(f"Building {name} {job.build.version}") as step:
+        compiler = job.compiler()
+        return job.store.put(name, job.key, lambda folder: _make(job.build, compiler, folder, step))
+
+
+def fetch(paths: Paths, name: str, reporter: Reporter, *, environ: Mapping[str, str] | None = None) -> None:
+    """Download the sources of a build ahead of it, unless its result exists.
+
+    Raises:
+        ToolchainError: no such record, no compiler, or the module proxy refused.
+    """
+    job = _Job.of(paths, name, reporter, os.environ if environ is None else environ)
+    if job.found() is None:
+        with reporter.step(f"Fetching the sources of {name}") as step:
+            job.compiler().fetch([*_tags(job.build), *job.build.packages], step)
+
+
+def tasks(paths: Paths, names: Sequence[str] = (), *, environ: Mapping[str, str] | None = None) -> list[Task]:
+    """Return the builds as tasks: the sources of one are fetched while another compiles.
+
+    Args:
+        paths: where things live.
+        names: of the builds, the most urgent first; all of them when none is named.
+        environ: variables to build with; this process's own when None.
+
+    Returns:
+        For each build a task `fetch-<name>` and a task `build-<name>`.
+
+    Raises:
+        ToolchainError: there is no such record.
+    """
+    chosen = [record(name) for name in names or BUILDS]
+    fetching = [
+        Task(
+            name=f"fetch-{build.name}",
+            title=f"Sources of {build.name} {build.version}",
+            run=functools.partial(fetch, paths, build.name, environ=environ),
+            lane="net",
         )
-        return store.put(name, result, lambda folder: _make(build, compiler, folder, step))
+        for build in chosen
+    ]
+    building = [
+        Task(
+            name=f"build-{build.name}",
+            title=f"Build of {build.name} {build.version}",
+            run=functools.partial(ensure, paths, build.name, environ=environ),
+            needs=(f"fetch-{build.name}",),
+        )
+        for build in chosen
+    ]
+    return fetching + building
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class _Job:
+    """A record together with everything that decides its result on this machine."""
+
+    paths: Paths
+    build: GoBuild
+    go: golang.Go
+    store: Store
+    key: str
+    environ: Mapping[str, str]
+
+    @classmethod
+    def of(cls, paths: Paths, name: str, reporter: Reporter, environ: Mapping[str, str]) -> _Job:
+        build = record(name)
+        go = golang.provide(paths, reporter, environ)
+        return cls(
+            paths=paths,
+            build=build,
+            go=go,
+            store=Store(paths.cache, reporter),
+            key=key(build, paths.modules / name, go_version=go.version, machine=os.uname().machine),
+            environ=environ,
+        )
+
+    def found(self) -> Path | None:
+        return self.store.get(self.build.name, self.key)
+
+    def compiler(self) -> golang.Compiler:
+        return golang.Compiler(
+            go=self.go,
+            module=self.paths.modules / self.build.name,
+            env=golang.environment(self.paths, self.go, self.environ, cgo=self.build.cgo),
+            log=self.paths.logs / f"build-{self.build.name}.log",
+        )
+
+
+def _tags(build: GoBuild) -> list[str]:
+    return ["-tags", ",".join(build.tags)]
 
 
 def _make(build: GoBuild, compiler: golang.Compiler, folder: Path, step: Step) -> dict[str, Any]:
     programs = folder / "bin"
     programs.mkdir()
-    arguments = ["-trimpath", "-ldflags", build.linker_flags(), "-tags", ",".join(build.tags), "-o", f"{programs}/"]
+    arguments = ["-trimpath", "-ldflags", build.linker_flags(), *_tags(build), "-o", f"{programs}/"]
     compiled = compiler.build([*arguments, *build.packages], step)
     made = {path.name for path in programs.iterdir()}
     if made != set(build.programs):
         raise BuildFailed(
             f"The build of {build.name} made {sorted(made)} where {sorted(build.programs)} was expected.",
-            why="The record in toolchain/builds.py does not fit the packages it names.",
+            why="The record in toolchain/recipes.py does not fit the packages it names.",
             action="Correct the record.",
         )
     for link in build.links:
@@ -310,7 +213,7 @@ def _take(files: ModuleFiles, module: Path, folder: Path) -> None:
         raise BuildFailed(
             f"{files.module} holds no {files.pattern}.",
             why="The module's layout is another one in this version.",
-            action="Correct the record in toolchain/builds.py.",
+            action="Correct the record in toolchain/recipes.py.",
         )
     destination = folder / files.destination
     destination.parent.mkdir(exist_ok=True)
@@ -329,12 +232,15 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("names", nargs="*", metavar="NAME", help="builds; all of them when none is named")
     options = parser.parse_args(arguments)
     paths = Paths.from_environment(os.environ, Path(__file__).parents[1])
+    reporter = PlainReporter(sys.stderr)
     try:
+        if options.command == "ensure":
+            run_tasks(tasks(paths, options.names), reporter)
         for name in options.names or BUILDS:
             if options.command == "list":
                 print(f"{name}\t{record(name).version}")
             else:
-                print(ensure(paths, name, PlainReporter(sys.stderr)), flush=True)
+                print(ensure(paths, name, reporter), flush=True)
     except ToolchainError as error:
         print(error, file=sys.stderr)
         return 1

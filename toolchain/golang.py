@@ -157,6 +157,27 @@ class Compiler:
             raise _failure(self.module.name, finished, self.log)
         return Compiled(finished=finished, packages=packages)
 
+    def fetch(self, arguments: Sequence[str], step: Step) -> None:
+        """Download the sources that a build with the same arguments would use, and no others.
+
+        Args:
+            arguments: tags and packages.
+            step: shows what is being downloaded.
+
+        Raises:
+            BuildFailed: a module was refused, or is not what go.sum says.
+        """
+
+        def on_line(line: str) -> None:
+            if line.startswith("go: downloading "):
+                step.note(line.removeprefix("go: "))
+
+        finished = self._run(["list", "-deps", "-f", "", *arguments], on_line=on_line)
+        if finished.code != 0:
+            self.log.parent.mkdir(parents=True, exist_ok=True)
+            self.log.write_text("\n".join(finished.tail) + "\n", encoding="utf-8")
+            raise _failure(self.module.name, finished, self.log)
+
     def module_folder(self, module: str) -> Path:
         """Return where the pinned sources of `module`, a requirement of this one, lie.
 

@@ -44,6 +44,30 @@ class NullReporter:
         yield _Silent()
 
 
+def nested(outer: Step) -> Reporter:
+    """Return a reporter whose steps show as notes of `outer`: one line for work that consists of steps itself."""
+    return _Nested(outer)
+
+
+class _NestedStep:
+    def __init__(self, outer: Step, title: str) -> None:
+        self._outer = outer
+        self._title = title
+
+    def note(self, text: str) -> None:
+        self._outer.note(f"{self._title}: {text}")
+
+
+class _Nested:
+    def __init__(self, outer: Step) -> None:
+        self._outer = outer
+
+    @contextmanager
+    def step(self, title: str) -> Generator[Step]:
+        self._outer.note(title)
+        yield _NestedStep(self._outer, title)
+
+
 class _PlainStep:
     def __init__(self, write: Callable[[str], None], title: str, clock: Callable[[], float]) -> None:
         self._write = write

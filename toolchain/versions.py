@@ -53,3 +53,10 @@ CLOUDNATIVE_PG = "1.29.0"
 
 GOLANG_X_SYS = "0.46.0"
 """The forwarder's only dependency."""
+
+VENDOR_RELEASES = "https://github.com/pulumi"
+"""Where the vendor publishes archives next to their checksum files; careops works without reaching it."""
+
+VENDOR_SHA256: dict[str, str] = {}
+"""Archive name to sha256, where it is known here. An archive that is not named is checked against the checksum file
+that the vendor publishes beside it: that catches a damaged or replaced download, not a replaced release."""
