@@ -1,0 +1,88 @@
+"""`careops down`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from operations.cli.options import AsJson, Environments, NoInput, Yes
+
+if TYPE_CHECKING:
+    from operations.down import DownPlan
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the application."""
+    app.command()(down)
+
+
+def down(
+    environments: Environments = None,
+    everything: Annotated[
+        bool,
+        typer.Option("--all", help="All environments, the shared platform, and the embedded cluster with its state."),
+    ] = False,
+    confirm: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ENV", help="Confirm the loss of this environment's data by its name. Repeatable."),
+    ] = None,
+    keep_cache: Annotated[
+        bool,
+        typer.Option("--keep-cache/--drop-cache", help="Whether builds and downloads stay for the next up."),
+    ] = True,
+    plan_only: Annotated[bool, typer.Option("--plan", help="Only show what would be destroyed.")] = False,
+    yes: Yes = False,
+    no_input: NoInput = False,
+    as_json: AsJson = False,
+) -> None:
+    """Destroy environments with their data, after asking.
+
+    Shows the plan first. Environments whose data cannot be made again (training, prod) are asked for by name; scripts give --confirm NAME.
+    To pause without losing anything, use `careops stop`.
+    """
+    from operations import live
+    from operations.cli import ask
+    from operations.cli.current import session
+    from operations.cli.output import print_json, say
+    from operations.cli.progress import reporter
+    from operations.down import carry_out, names_to_confirm, refuse_unconfirmed
+
+    current = session()
+    live.require_choice(environments or [], everything=everything)
+    with live.platform_lock(current):
+        with reporter() as shown:
+            plan = live.down_plan(current, environments or [], everything=everything, keep_cache=keep_cache, shown=shown)
+        if as_json and plan_only:
+            print_json(plan.as_json())
+        else:
+            _show(plan)
+        if plan_only:
+            return
+        missing = names_to_confirm(plan, confirm or [])
+        if ask.may_ask(no_input=no_input):
+            missing = tuple(stack for stack in missing if not ask.typed_name(stack))
+        refuse_unconfirmed(missing)
+        ask.agreed("Destroy this", yes=yes or bool(confirm), no_input=no_input)
+        with reporter() as shown:
+            parts = live.down_parts(current)
+            carry_out(plan, parts, shown, alive=lambda: live.cluster_answers(current))
+    if as_json:
+        print_json(plan.as_json() | {"destroyed": True})
+    say("gone. Start again with: ./careops up")
+
+
+def _show(plan: DownPlan) -> None:
+    from operations.cli.output import say
+
+    say("This would be destroyed:")
+    for doomed in plan.doomed:
+        resources = "no stack" if doomed.resources is None else f"{doomed.resources} resources"
+        volumes = ", ".join(f"{volume.name} {volume.size}" for volume in doomed.volumes) or "none"
+        state = " (half-deleted already)" if doomed.half_deleted else ""
+        say(f"  {doomed.environment.stack:<14} {resources}; data volumes: {volumes}{state}")
+    if plan.platform:
+        say("  platform       the shared operators" + (" and the embedded cluster, whole" if plan.embedded else ""))
+    say("  cache          " + ("stays: the next up is fast" if plan.keep_cache else "removed too: the next up builds all"))
+    for note in plan.notes:
+        say(f"  note: {note}")

@@ -1,0 +1,82 @@
+"""The application: commands in order of use, and the one place where errors become text and exit codes."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING, NoReturn
+
+import typer
+
+from operations.cli import configuration, doctor, down, env, kubectl, open_, preview, pulumi, start, status, stop, test, up
+from operations.exit_codes import ExitCode, epilogue
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import FrameType
+
+ABOUT = """Four segregated Odoo environments on Kubernetes, declared with Pulumi.
+
+Start with `careops up`; look with `careops status`; use with `careops open dev`.
+Data goes to stdout, messages to stderr. NO_COLOR is respected.
+"""
+
+app = typer.Typer(
+    name="careops",
+    help=ABOUT,
+    epilog="Exit codes:\n\n\b\n" + epilogue(),
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+
+for module in (up, status, open_, preview, down, stop, start, doctor, test, env, kubectl, pulumi, configuration):
+    module.register(app)
+
+
+def run() -> NoReturn:
+    """Run the command line with the process's own arguments and exit with its code."""
+    signal.signal(signal.SIGTERM, _terminate)
+    sys.exit(main(sys.argv[1:]))
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one command and return its exit code; nothing is raised.
+
+    Args:
+        arguments: The command line without the program's name.
+    """
+    from operations.cli.current import arguments as current
+
+    current.set(arguments)
+    try:
+        code = app(args=list(arguments), prog_name="careops", standalone_mode=False)
+    except BaseException as error:  # noqa: BLE001 - this is where every error ends; report_failure tells them apart
+        from operations.cli.failures import report_failure
+
+        return report_failure(error, arguments)
+    if code == ExitCode.INTERRUPTED:  # typer turns Ctrl-C into this code, without a word
+        from operations.cli.failures import say_interrupted
+
+        say_interrupted()
+    return int(code) if isinstance(code, int) else int(ExitCode.OK)
+
+
+def _terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
+    """Treat SIGTERM as Ctrl-C: stop cleanly, keep what is done.
+
+    A terminal sends Ctrl-C to every process in the group; whoever sends SIGTERM sends it to this one alone, so it is
+    handed on. The embedded cluster is in a group of its own and lives on.
+    """
+    from toolchain.cluster.processes import children
+
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    for child in children(os.getpid()):
+        with contextlib.suppress(ProcessLookupError):
+            if os.getpgid(child) == os.getpgrp():
+                os.kill(child, signal.SIGINT)
+    raise KeyboardInterrupt

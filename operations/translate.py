@@ -1,0 +1,62 @@
+"""Errors of the other parts as operation errors: the same words, and the exit code that belongs to them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from operations.errors import OperationError, Problem
+from operations.exit_codes import ExitCode
+from toolchain.errors import ToolchainError
+
+if TYPE_CHECKING:
+    from infra.problems import SettingsError
+
+CODE_BY_CLASS: dict[str, ExitCode] = {
+    "HostUnfit": ExitCode.MACHINE_UNFIT,
+    "PortTaken": ExitCode.MACHINE_UNFIT,
+}
+"""By name, so that telling an error apart does not import the part that raised it."""
+
+CODE_BY_PACKAGE: tuple[tuple[str, ExitCode], ...] = (
+    ("toolchain.cluster", ExitCode.CLUSTER),
+    ("toolchain.pulumi", ExitCode.DEPLOYMENT),
+    ("toolchain", ExitCode.TOOLCHAIN),
+)
+
+
+def known(error: BaseException) -> OperationError | None:
+    """Return an error as an operation error, or None when nobody foresaw it."""
+    if isinstance(error, OperationError):
+        return error
+    if isinstance(error, ToolchainError):
+        return from_toolchain(error)
+    if type(error).__name__ == "SettingsError":
+        return from_settings(error)  # type: ignore[arg-type]
+    return None
+
+
+def from_toolchain(error: ToolchainError) -> OperationError:
+    """Return a toolchain error with its exit code, by its class and the part it comes from."""
+    return OperationError(
+        _code(error), Problem(what=error.what.strip().removesuffix("."), why=error.why, action=error.action)
+    )
+
+
+def from_settings(error: SettingsError) -> OperationError:
+    """Return every problem of settings that are not valid."""
+    return OperationError(
+        ExitCode.SETTINGS_INVALID,
+        *(Problem(what=one.path, why=one.message, action=one.action) for one in error.problems),
+    )
+
+
+def _code(error: ToolchainError) -> ExitCode:
+    cause = error.__cause__
+    if type(error).__name__ == "TaskFailed" and isinstance(cause, ToolchainError):
+        return _code(cause)
+    for one in type(error).__mro__:
+        if one.__name__ in CODE_BY_CLASS:
+            return CODE_BY_CLASS[one.__name__]
+    module = type(error).__module__
+    return next((code for prefix, code in CODE_BY_PACKAGE if module.startswith(prefix)), ExitCode.TOOLCHAIN)
+
