@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from infra.plans.sizes import peak_demand
 from infra.problems import Problem
 from infra.quantities import cpu_millicores, format_cpu, format_memory, memory_bytes
-from infra.waivers import WAIVERS_FILE, Waiver, find_waiver
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from datetime import date
 
     from infra.facts import ClusterFacts
-    from infra.model import EnvironmentSettings, Resources, SiteSettings, StackSettings
+    from infra.model import EnvironmentSettings, Resources, SiteSettings, StackSettings, WaivableRule, Waiver
 
 # The platform sets these; a stack that could set them too could switch encryption or the audit trail off.
 RESERVED_PARAMETERS = ("ssl", "pgaudit", "password_encryption", "shared_preload_libraries", "listen_addresses", "log_")
+
+# Each exception is reviewed at least yearly (45 CFR 164.308(a)(8), periodic evaluation).
+LONGEST_WAIVER_DAYS = 366
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +31,7 @@ class Subject:
 
     Attributes:
         settings: The environment's settings.
-        waivers: Every waiver there is.
+        waivers: The site's waivers.
         today: The day waivers are judged on.
     """
 
@@ -142,15 +145,19 @@ def _protection(subject: Subject) -> Iterator[Problem]:
         yield from _unless_waived(subject, "data-protection", "data.protected", message, "Remove it or set it to true.")
 
 
-def _unless_waived(subject: Subject, rule: str, path: str, message: str, action: str) -> Iterator[Problem]:
-    resource = f"{subject.settings.site}/{subject.settings.environment}"
-    waiver = find_waiver(subject.waivers, rule, resource)
+def _unless_waived(subject: Subject, rule: WaivableRule, path: str, message: str, action: str) -> Iterator[Problem]:
+    environment = subject.settings.environment
+    matching = [each for each in subject.waivers if (each.rule, each.environment) == (rule, environment)]
+    waiver = max(matching, key=lambda each: each.expires, default=None)
     if waiver is None:
-        way_out = f"or add a waiver of rule {rule!r} on {resource!r} to {WAIVERS_FILE}."
+        way_out = f"or add a waiver of {rule} for {environment} to sites/{subject.settings.site}.yaml."
         yield Problem(path=path, message=message, action=f"{action[:-1]}, {way_out}")
     elif waiver.expires < subject.today:
         expired = f"{message}; its waiver expired on {waiver.expires}"
         yield Problem(path=path, message=expired, action=f"{action[:-1]}, or have {waiver.approver} renew the waiver.")
+    elif waiver.expires > subject.today + timedelta(days=LONGEST_WAIVER_DAYS):
+        far = f"{message}; its waiver ends on {waiver.expires}, more than {LONGEST_WAIVER_DAYS} days ahead"
+        yield Problem(path=path, message=far, action="Let it end sooner, on a day it is reviewed.")
 
 
 def _shared_filestore(subject: Subject) -> Iterator[Problem]:

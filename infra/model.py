@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date  # noqa: TC003 - pydantic reads this annotation at run time
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -24,6 +25,8 @@ from infra.fields import (  # noqa: TC001 - pydantic reads these annotations at 
 )
 from infra.naming import Environment, Naming
 from infra.quantities import cpu_millicores, memory_bytes
+
+WaivableRule = Literal["database-standby", "data-protection"]
 
 
 class _Settings(BaseModel):
@@ -170,6 +173,16 @@ class Company(_Settings):
     currency: Currency = Field(description="ISO 4217 code of three letters, such as EUR.")
 
 
+class Waiver(_Settings):
+    """Permission to leave one control of the settings unmet until a day; policy rules have a register of their own."""
+
+    rule: WaivableRule = Field(description="The control that is not met.")
+    environment: Environment = Field(description="The environment it is not met in.")
+    reason: str = Field(min_length=20, description="Why the risk is taken and what stands in meanwhile.")
+    approver: str = Field(min_length=1, description="Who took it.")
+    expires: date = Field(description="Last day it holds, at most 366 days ahead, such as 2027-01-31.")
+
+
 class SiteSettings(_Settings):
     """A site: what its four environments have in common."""
 
@@ -183,6 +196,7 @@ class SiteSettings(_Settings):
     languages: tuple[Language, ...] = Field(min_length=1, description="Languages of its users; the first is default.")
     modules: tuple[ModuleName, ...] = Field(min_length=1, description="Odoo modules to install, by technical name.")
     domain: Hostname = Field(description="Domain the environments' public names are made under.")
+    waivers: tuple[Waiver, ...] = Field(default=(), description="Controls of the settings that are waived for a time.")
 
 
 class OperatorSettings(_Settings):

@@ -14,12 +14,11 @@ from pydantic import ValidationError
 from infra import naming
 from infra.checks import Subject, check_against_facts, check_environment, check_site
 from infra.facts import ClusterFacts, facts_path, load_facts
-from infra.model import EnvironmentSettings, PlatformSettings, SiteSettings, StackSettings
+from infra.model import EnvironmentSettings, PlatformSettings, SiteSettings, StackSettings, Waiver
 from infra.naming import PLATFORM_STACK, PROJECT
 from infra.problems import Problem, SettingsError, from_validation, join, suggestion
 from infra.repair import without_faults
 from infra.sources import as_json, read_yaml
-from infra.waivers import Waiver, load_waivers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -108,18 +107,19 @@ def environment_from_values(
     source = f"Pulumi.{stack}.yaml"
     given = dict(values)
     problems: list[Problem] = []
-    waivers = _collect(lambda: load_waivers(root), problems) or ()
     sites = _collect(lambda: load_sites(root), problems) or {}
+    name = given.get("site")
+    site = sites.get(name) if isinstance(name, str) else None
+    waivers = () if site is None else site.waivers
     settings, found = _checked_environment(given, source, waivers, today or datetime.now(tz=UTC).date())
     problems += found
-    name = given.get("site")
-    if isinstance(name, str) and name not in sites and not any(f"{SITES_FOLDER}/" in each.path for each in problems):
+    if isinstance(name, str) and site is None and not any(each.path.startswith(SITES_FOLDER) for each in problems):
         problems.append(_missing_site(source, name, sites))
     if settings is not None:
         problems += _stack_name_problems(stack, settings)
-    if problems or settings is None:
+    if problems or settings is None or site is None:
         raise SettingsError(problems)
-    return StackSettings(stack=stack, settings=settings, site=sites[settings.site])
+    return StackSettings(stack=stack, settings=settings, site=site)
 
 
 def load_platform(root: Path) -> PlatformSettings:
