@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from policies.values import UNKNOWN, MalformedValue, Node
+from policies.values import MalformedValue, Node
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -197,6 +197,6 @@ def _kind_of(type_: str, properties: Mapping[str, Any]) -> str | None:
         return None
     module, _, token_kind = rest.partition(":")
     version, kind = properties.get("apiVersion"), properties.get("kind")
-    if isinstance(version, str) and isinstance(kind, str) and UNKNOWN not in (version, kind):
+    if isinstance(version, str) and isinstance(kind, str):
         return _kind(version, kind)
     return f"{module.split('/', 1)[0]}/{token_kind.removesuffix('Patch')}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, Final
 
 from policies.verdicts import Doubt, Finding
@@ -22,14 +23,13 @@ class MalformedValue(Exception):  # noqa: N818  # the name says what it is about
     """A property has a shape that Kubernetes does not accept, so no rule can judge it."""
 
 
-class _Unknown:
-    """Type of `UNKNOWN`."""
+class _Unknown(Enum):
+    """Type of `UNKNOWN`; an enumeration, so that a copy is the same object and identity can be relied on."""
 
-    def __repr__(self) -> str:
-        return "UNKNOWN"
+    UNKNOWN = auto()
 
 
-UNKNOWN: Final = _Unknown()
+UNKNOWN: Final = _Unknown.UNKNOWN
 """A value that Pulumi will only know after something else has been created."""
 
 

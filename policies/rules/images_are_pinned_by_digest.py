@@ -9,7 +9,7 @@ from policies.pods import POD_KINDS, Container, containers, pod_spec
 from policies.resources import CNPG_CLUSTER, Resource
 from policies.rule import Context, Evidence, Rule
 from policies.values import Node, doubt, require
-from policies.verdicts import Finding, Verdict, conclude
+from policies.verdicts import Verdict, conclude
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,13 +53,12 @@ def _pod(resource: Resource) -> Iterator[Observation]:
 
 def _cluster(resource: Resource) -> Iterator[Observation]:
     spec = resource.properties.at("spec")
-    if not spec.at("imageCatalogRef").absent:
-        yield Finding(
-            path="spec.imageCatalogRef",
-            message="the PostgreSQL image is chosen by a catalogue that can change without this resource",
-        )
-    else:
+    catalogue = spec.at("imageCatalogRef")
+    if catalogue.absent:
         yield from _pinned(spec.at("imageName"), "the PostgreSQL image")
+    else:
+        message = "the PostgreSQL image is chosen by a catalogue that can change without this resource"
+        yield from require(catalogue, lambda _: False, message)
     for extension in spec.at("postgresql", "extensions").each():
         yield from _pinned(extension.at("image", "reference"), "the image of a PostgreSQL extension")
 
