@@ -47,9 +47,9 @@ class Go:
 def parse_version(text: str) -> tuple[int, ...] | None:
     """Return (1, 26, 6) for "go1.26.6", "go version go1.26.6 linux/amd64" or "1.26.6"; None for anything else.
 
-    A release candidate ("go1.27rc1") counts as older than its release, so it is not a version here.
+    A release candidate or a development version ("go1.27rc1", "go1.28-abcdef") is not a version here.
     """
-    match = re.search(r"(?:^|go)(\d+)\.(\d+)(?:\.(\d+))?(?![\w.])", text)
+    match = re.search(r"(?:^|go)(\d+)\.(\d+)(?:\.(\d+))?(?![\w.-])", text)
     return tuple(int(part or 0) for part in match.groups()) if match else None
 
 

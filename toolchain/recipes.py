@@ -157,9 +157,10 @@ BUILDS: Mapping[str, GoBuild] = {
         GoBuild(name="coredns", version=versions.COREDNS, packages=(".",), programs=("coredns",)),
         GoBuild(
             name="calico",
-            version=versions.CALICO_MODULE,
+            version=versions.CALICO,
             packages=(f"{_CALICO}/felix/cmd/calico-felix", f"{_CALICO}/cni-plugin/cmd/calico"),
             programs=("calico-felix", "calico"),
+            variables=((f"{_CALICO}/felix/buildinfo.GitVersion", versions.CALICO), ("main.VERSION", versions.CALICO)),
             files=(
                 ModuleFiles(
                     module=_CALICO, pattern="libcalico-go/config/crd/*.yaml", destination="share/calico-crds.yaml"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import shutil
 import tarfile
 import tempfile
 import time
@@ -46,7 +47,7 @@ class Archive:
         folder: address of the folder that holds the archive and its checksum file.
         file: name of the archive, a gzipped tar.
         checksum_files: names under which the vendor may publish the checksums, tried in order.
-        inner: folder inside the archive whose files become `bin/`; empty for the top.
+        inner: folder inside the archive whose own files become `bin/`; empty for the top.
         programs: that must be among them.
     """
 
@@ -179,9 +180,14 @@ def _unpack(stream: IO[bytes], archive: Archive, folder: Path) -> None:
         with tarfile.open(fileobj=stream, mode="r:gz") as tar:
             for member in tar:
                 inside = member.name.removeprefix("./")
-                if member.isfile() and inside.startswith(prefix):
-                    member.name = inside.removeprefix(prefix)
-                    tar.extract(member, programs, filter="data")
+                name = inside.removeprefix(prefix)
+                content = tar.extractfile(member) if member.isfile() else None
+                # only files directly in the folder: no name can lead out of it, no link, device or owner is made
+                if content is None or "/" in name or not inside.startswith(prefix):
+                    continue
+                with content, (programs / name).open("xb") as target:
+                    shutil.copyfileobj(content, target)
+                (programs / name).chmod(0o755 if member.mode & 0o100 else 0o644)
     except (tarfile.TarError, EOFError, OSError) as error:
         raise DownloadRefused(
             f"{archive.file} cannot be unpacked.",

@@ -42,6 +42,9 @@ COREDNS = "1.15.0"
 CALICO_MODULE = "v1.11.0-cni-plugin.0.20250813170300-a0db560f0520"
 """A commit of Calico's release-v3.28 branch: its tags are not Go module versions, so a pseudo-version names it."""
 
+CALICO = "v3.28-a0db560f0520"
+"""What the programs are told to say: series and commit."""
+
 CALICO_API_MODULE = "v0.0.0-20240708202104-e3f70b269c2c"
 """Calico replaces its API module by a folder of its repository, which a module zip does not carry: the served one."""
 
