@@ -1,0 +1,147 @@
+"""`up` converges, survives being killed, and `down` leaves nothing behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import time
+
+import pytest
+from kubernetes import client
+
+from tests.live.support import ROOT, Platform
+
+pytestmark = pytest.mark.live
+
+KILL_AFTER_SECONDS = (0.5, 2, 4, 7, 11, 16, 22, 30, 40, 55)
+SAMPLE = 3
+
+
+def test_an_unchanged_environment_shows_no_change(platform: Platform, environment: str) -> None:
+    preview = platform.careops("preview", environment, "--json")
+    assert preview.returncode == 0, preview.stdout + preview.stderr
+    changes = json.loads(preview.stdout)["environments"][0]["changes"]
+    assert {op: count for op, count in changes.items() if op != "same" and count} == {}
+    assert changes["same"] > 20
+
+
+def test_status_says_what_runs(platform: Platform) -> None:
+    status = platform.careops("status", "--json")
+    assert status.returncode == 0, status.stdout + status.stderr
+    report = json.loads(status.stdout)
+    assert {e["name"] for e in report["environments"]} == {"dev", "test", "training", "prod"}
+    assert all(e["healthy"] for e in report["environments"]), status.stdout
+
+
+def test_a_second_up_at_the_same_time_is_refused_and_says_who_holds_the_lock(platform: Platform) -> None:
+    first = start_up(platform, "dev")
+    try:
+        deadline = time.monotonic() + 60
+        while True:
+            second = platform.careops("up", "dev", "--yes")
+            if second.returncode == 9 or time.monotonic() > deadline:
+                break
+        assert second.returncode == 9, second.stdout + second.stderr
+        assert str(first.pid) in second.stderr
+    finally:
+        first.wait()
+
+
+def start_up(platform: Platform, environment: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [str(ROOT / "careops"), "up", environment, "--yes"],
+        cwd=ROOT,
+        env=os.environ | {"CAREOPS_STATE": str(platform.paths.state)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def moments() -> tuple[float, ...]:
+    """Every moment with --full; otherwise a sample that rotates by day, named in the test's output."""
+    if os.environ.get("CAREOPS_TEST_FULL") == "1":
+        return KILL_AFTER_SECONDS
+    seed = os.environ.get("CAREOPS_TEST_SEED") or time.strftime("%Y-%j")
+    print(f"killing at a sample of moments, CAREOPS_TEST_SEED={seed}")
+    return tuple(sorted(random.Random(seed).sample(KILL_AFTER_SECONDS, SAMPLE)))
+
+
+def test_up_killed_at_any_moment_completes_when_run_again(platform: Platform) -> None:
+    for seconds in moments():
+        assert platform.careops("down", "test", "--yes").returncode == 0
+        process = start_up(platform, "test")
+        time.sleep(seconds)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        again = platform.careops("up", "test", "--yes")
+        assert again.returncode == 0, f"after a kill at {seconds} s: {again.stdout}{again.stderr}"
+        test_an_unchanged_environment_shows_no_change(platform, "test")
+
+
+def test_down_leaves_nothing_of_an_environment_and_touches_no_other(platform: Platform) -> None:
+    others = {e: running(platform, e) for e in ("dev", "training", "prod")}
+    namespace = platform.naming("test").namespace
+    down = platform.careops("down", "test", "--yes")
+    assert down.returncode == 0, down.stdout + down.stderr
+    assert namespace not in {n.metadata.name for n in platform.api.list_namespace().items}
+    claims = [volume.spec.claim_ref.namespace for volume in platform.api.list_persistent_volume().items]
+    assert namespace not in claims
+    assert {e: running(platform, e) for e in others} == others
+    up = platform.careops("up", "test", "--yes")
+    assert up.returncode == 0, up.stdout + up.stderr
+
+
+def running(platform: Platform, environment: str) -> set[str]:
+    return {pod.metadata.uid for pod in platform.pods(platform.naming(environment).namespace)}
+
+
+@pytest.mark.parametrize("environment", ["training", "prod"])
+def test_down_of_an_environment_that_holds_data_asks_for_its_name(platform: Platform, environment: str) -> None:
+    before = running(platform, environment)
+    refused = platform.careops("down", environment, "--yes")
+    assert refused.returncode == 10, refused.stdout + refused.stderr
+    assert f"--confirm {environment}" in refused.stderr
+    assert running(platform, environment) == before
+
+
+def test_no_secret_of_an_environment_is_in_pulumis_state_or_in_a_log(platform: Platform, environment: str) -> None:
+    namespace = platform.naming(environment).namespace
+    values = {
+        value
+        for secret in ("odoo-secrets", "postgresql-app", "edge-tls")
+        for key, value in platform.secret(namespace, secret).items()
+        if key in {"admin_password", "master_password", "password", "tls.key"}
+    }
+    assert len(values) >= 4
+    files = [p for p in platform.paths.state.rglob("*") if p.is_file() and under_review(platform, str(p))]
+    assert len(files) > 5
+    found = [str(p) for p in files if any(value in p.read_text(errors="ignore") for value in values)]
+    assert found == []
+
+
+def under_review(platform: Platform, path: str) -> bool:
+    relative = path.removeprefix(f"{platform.paths.state}/")
+    return relative.startswith(("pulumi/backend", "logs", "cluster/log", "facts", "last-up"))
+
+
+def test_namespaces_enforce_the_restricted_pod_security_standard(platform: Platform, environment: str) -> None:
+    namespace = platform.naming(environment).namespace
+    pod = client.V1Pod(
+        metadata=client.V1ObjectMeta(name="privileged"),
+        spec=client.V1PodSpec(
+            containers=[
+                client.V1Container(
+                    name="c", image="careops.local/none:1", security_context=client.V1SecurityContext(privileged=True)
+                )
+            ]
+        ),
+    )
+    with pytest.raises(client.ApiException) as refused:
+        platform.api.create_namespaced_pod(namespace, pod, dry_run="All")
+    assert refused.value.status == 403
+    assert "violates PodSecurity" in str(refused.value.body)
