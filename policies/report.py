@@ -70,7 +70,11 @@ def diagnose(judgement: Judgement, *, level: Level, preview: bool) -> Diagnostic
         heading = f"WAIVED until {waiver.expires} by {waiver.approver}: {rule.title}"
         lines.append(f"Reason: {waiver.reason}")
         level = "advisory"
-    lines += [f"Do: {rule.remediation}", f"Controls: {', '.join(rule.controls)} (HIPAA {', '.join(citations(rule))})"]
+    elif isinstance(verdict, Undetermined) and preview:
+        lines.append("The update judges it again and stops while it is unknown.")
+    else:
+        lines.append(f"Do: {rule.remediation}")
+    lines.append(f"Controls: {', '.join(rule.controls)} (HIPAA {', '.join(citations(rule))})")
     urn = judgement.resource.urn if judgement.resource is not None else ""
     return Diagnostic(
         rule=rule.id, level=level, urn=urn, message="\n".join([heading, *(f"  {line}" for line in lines)])

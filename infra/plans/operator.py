@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 MANIFEST = "cloudnative-pg"
 OPERATOR_IMAGE_VARIABLE = "OPERATOR_IMAGE_NAME"
+# The operator reads every environment's Secrets and may enter prod's database: the strictest class is its class.
+CLASSIFICATION: naming.DataClassification = "phi"
 # Kinds the manifest holds. Another one means another release, which someone has to look at first.
 KINDS = (
     "Namespace",
@@ -73,8 +75,7 @@ def plan_operator(documents: Iterable[Document], image: str, resources: Resource
 def _adjusted(document: Document, image: str, resources: Resources) -> Document:
     planned = copy.deepcopy(document)
     metadata = planned["metadata"]
-    labels = common_labels(naming.OPERATOR_APP, "operator")
-    metadata["labels"] = {**labels, **metadata.get("labels", {})}
+    metadata["labels"] = {**_labels(), **metadata.get("labels", {})}
     if planned["kind"] == "Namespace":
         metadata["labels"] |= restricted_labels()
     if planned["kind"] == "Deployment":
@@ -82,12 +83,13 @@ def _adjusted(document: Document, image: str, resources: Resources) -> Document:
     return planned
 
 
+def _labels() -> dict[str, str]:
+    return {**common_labels(naming.OPERATOR_APP, "operator"), naming.CLASSIFICATION_LABEL: CLASSIFICATION}
+
+
 def _adjust_deployment(deployment: Document, image: str, resources: Resources) -> None:
     template = deployment["spec"]["template"]
-    template["metadata"]["labels"] = {
-        **common_labels(naming.OPERATOR_APP, "operator"),
-        **template["metadata"].get("labels", {}),
-    }
+    template["metadata"]["labels"] = {**_labels(), **template["metadata"].get("labels", {})}
     pod = template["spec"]
     pod["enableServiceLinks"] = False
     pod["priorityClassName"] = naming.priority_class("platform")
