@@ -64,7 +64,8 @@ def from_validation(error: ValidationError, model: type[BaseModel], source: str)
         model: The model that was validated; its fields are what misspelt settings are compared with.
         source: The file the values came from.
     """
-    return [_problem(detail, model, source) for detail in error.errors(include_url=False)]
+    details = error.errors(include_url=False)
+    return [_problem(detail, model, source) for detail in details if not _follows_from_an_item(detail, details)]
 
 
 def join(location: Sequence[str | int]) -> str:
@@ -73,6 +74,14 @@ def join(location: Sequence[str | int]) -> str:
     for part in location:
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
     return text
+
+
+def _follows_from_an_item(detail: ErrorDetails, details: list[ErrorDetails]) -> bool:
+    """Return whether a list is called too short only because its faulty items were not counted."""
+    place = detail["loc"]
+    return detail["type"] == "too_short" and any(
+        other["loc"][: len(place)] == place and len(other["loc"]) > len(place) for other in details
+    )
 
 
 def _problem(detail: ErrorDetails, model: type[BaseModel], source: str) -> Problem:

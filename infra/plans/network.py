@@ -115,7 +115,8 @@ class PolicyPlan:
         return {"careops.io/flows": ", ".join(self.flows)} if self.flows else {}
 
 
-EVERY_POD = Pods(name="every-pod")
+# No labels: every pod of the namespace.
+EVERY_POD = Pods(name="dns-clients")
 ODOO_WEB = Pods(name=naming.ODOO_WEB, labels=((naming.NAME_LABEL, naming.ODOO_WEB),))
 ODOO_CRON = Pods(name=naming.ODOO_CRON, labels=((naming.NAME_LABEL, naming.ODOO_CRON),))
 ODOO_MIGRATE = Pods(name=naming.ODOO_MIGRATE, labels=((naming.NAME_LABEL, naming.ODOO_MIGRATE),))
