@@ -36,3 +36,11 @@ class ApiRefused(ToolchainError):
 
 class NodeFailed(ToolchainError):
     """The node did not start, or ended while it was needed."""
+
+
+class FactsUnusable(ToolchainError):
+    """The facts of a cluster cannot be read, or cannot be found out without a decision of the user's."""
+
+
+class NotEnforced(ToolchainError):
+    """A cluster does not enforce NetworkPolicy, or it could not be shown that it does."""

@@ -2,7 +2,7 @@
 
 One launcher in the host's namespaces is the parent of all: of the node's init (PID 1 of its own PID, network, mount,
 UTS, IPC and control group namespaces) and of the forwarder of the API port. The kernel ends the children with the
-parent, and everything inside the namespaces with their init, so there is no mount, network namespace or process that could be left.
+parent, and everything inside the namespaces with their init, so no mount, network namespace or process can be left.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 SCRIPTS = Path(__file__).parent / "node"
 STOP_SECONDS = 40.0
-"""Init gives containers 20 s, the API server 3 s and etcd 5 s; what is left after this is killed."""
+"""Init gives the kubelet 3 s, containers 20 s and etcd 5 s; what is left after this is killed."""
 
 INIT_SECONDS = 15.0
 TAIL_LINES = 20

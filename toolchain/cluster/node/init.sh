@@ -158,7 +158,9 @@ watch_conditions() {
   local kubectl=(/opt/careops/kube/bin/kube kubectl --kubeconfig /etc/careops/pki/admin.conf --request-timeout 5s)
   until "${kubectl[@]}" get --raw /readyz >/dev/null 2>&1; do sleep 0.1; done
   touch /run/careops/reached-api
-  until "${kubectl[@]}" get clusterinformations.crd.projectcalico.org default >/dev/null 2>&1; do sleep 0.5; done
+  # Felix ends itself when the node's addresses appear after its start, so it waits for them as well.
+  until "${kubectl[@]}" get clusterinformations.crd.projectcalico.org default >/dev/null 2>&1 &&
+    "${kubectl[@]}" get nodes -o 'jsonpath={.items[*].spec.podCIDR}' 2>/dev/null | grep -q .; do sleep 0.3; done
   touch /run/careops/reached-calico
 }
 
@@ -199,6 +201,7 @@ end_service() { # name seconds
     sleep 0.1
     tries=$((tries - 1))
   done
+  kill -KILL "$process" 2>/dev/null || true
 }
 
 # Databases get the time to close their files; what is left then ends with this process, the last of the namespace.
@@ -216,7 +219,7 @@ stop_node() {
     sleep 0.2
     tries=$((tries - 1))
   done
-  end_service kube-apiserver 3
+  end_service kube-apiserver 0 # all it holds is in etcd; a graceful end would wait for its watchers
   end_service etcd 5
   exit 0
 }
