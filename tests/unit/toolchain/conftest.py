@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import stat
+import tarfile
 import threading
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -94,5 +97,68 @@ def fake_go(program, tmp_path: Path):
         executable = program("go", text, folder="go-bin")
         environ = {"PATH": f"{executable.parent}:/usr/bin:/bin", "HOME": str(tmp_path)}
         return environ, calls
+
+    return make
+
+
+class LoopbackServer:
+    """A vendor's site on the loopback interface.
+
+    Attributes:
+        files: what it serves by path, or the status it refuses with.
+        status: when not 200, what it answers to everything.
+        asked: paths that were asked for.
+    """
+
+    def __init__(self) -> None:
+        self.files: dict[str, bytes | int] = {}
+        self.status = 200
+        self.asked: list[str] = []
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                outer.asked.append(self.path)
+                answer = outer.files.get(self.path, 404) if outer.status == 200 else outer.status
+                if isinstance(answer, int):
+                    self.send_error(answer)
+                    return
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(answer)))
+                self.end_headers()
+                self.wfile.write(answer)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.site = f"http://127.0.0.1:{self._server.server_port}"
+        serve = {"target": self._server.serve_forever, "kwargs": {"poll_interval": 0.01}}
+        threading.Thread(**serve, daemon=True).start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@pytest.fixture
+def server():
+    server = LoopbackServer()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def tar_of():
+    """Make a gzipped tar of programs from names and texts."""
+
+    def make(files: dict[str, str]) -> bytes:
+        stream = io.BytesIO()
+        with tarfile.open(fileobj=stream, mode="w:gz") as tar:
+            for name, text in files.items():
+                member = tarfile.TarInfo(name)
+                member.size, member.mode = len(text), 0o755
+                tar.addfile(member, io.BytesIO(text.encode()))
+        return stream.getvalue()
 
     return make

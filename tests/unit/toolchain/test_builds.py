@@ -233,3 +233,17 @@ def test_c_code_is_linked_statically_and_says_which_debian_packages_it_needs():
     for build in recipes.BUILDS.values():
         assert build.cgo == ("-extldflags -static" in build.linker_flags())
         assert build.cgo == bool(build.debian_packages)
+
+
+def test_sources_are_discarded_only_when_every_result_exists(toy, fake_go):
+    environ, _ = fake_go()
+    source = toy.paths.go_mod / "example.org" / "toy.go"
+    source.parent.mkdir(parents=True)
+    source.write_bytes(b"x" * 1_000_000)
+    source.parent.chmod(0o500)
+    assert builds.discard_sources(toy.paths, environ=environ) is False
+    assert source.exists()
+    folder = toy.ensure(environ)
+    assert builds.discard_sources(toy.paths, environ=environ) is True
+    assert not toy.paths.go_mod.exists()
+    assert toy.ensure(environ) == folder

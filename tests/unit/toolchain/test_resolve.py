@@ -1,10 +1,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
-import tarfile
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
 import pytest
@@ -40,68 +36,32 @@ def test_a_range_of_another_form_is_an_error_and_not_a_no():
         resolve.version_in_range("3.0.0", "~=3")
 
 
-def tar_of(files: dict[str, str]) -> bytes:
-    stream = io.BytesIO()
-    with tarfile.open(fileobj=stream, mode="w:gz") as tar:
-        for name, text in files.items():
-            member = tarfile.TarInfo(name)
-            member.size, member.mode = len(text), 0o755
-            tar.addfile(member, io.BytesIO(text.encode()))
-    return stream.getvalue()
-
-
 class Vendor:
-    """A release site on the loopback interface that offers both archives, unless told to refuse or to lie."""
+    """Puts the vendor's archives on a server."""
 
-    def __init__(self) -> None:
-        self.asked = 0
-        self.status = 200
-        self.lie = False
-        self.files: dict[str, bytes] = {}
-        outer = self
+    def __init__(self, server, tar_of) -> None:
+        self.server = server
+        self._tar_of = tar_of
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                outer.asked += 1
-                answer = outer.files.get(self.path)
-                if outer.status != 200 or answer is None:
-                    self.send_error(404 if outer.status == 200 else outer.status)
-                    return
-                self.send_response(200)
-                self.end_headers()
-                self.wfile.write(answer)
+    def offer_everything(self, *, lie: bool = False) -> None:
+        host = "pulumi/pulumi-language-python"
+        self._offer(resolve.sdk_archive(), {"pulumi/pulumi": "engine", host: "host"}, lie=lie)
+        self._offer(resolve.kubernetes_archive(), {"pulumi-resource-kubernetes": "plugin"}, lie=lie)
 
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.site = f"http://127.0.0.1:{self._server.server_port}"
-        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-
-    def offer(self, archive, members: dict[str, str]) -> None:
-        content = tar_of(members)
-        checksum = "0" * 64 if self.lie else hashlib.sha256(content).hexdigest()
-        folder = archive.folder.removeprefix(self.site)
-        self.files[f"{folder}/{archive.file}"] = content
-        self.files[f"{folder}/{archive.checksum_files[0]}"] = f"{checksum}  {archive.file}\n".encode()
-
-    def offer_everything(self) -> None:
-        self.offer(resolve.sdk_archive(), {"pulumi/pulumi": "engine", "pulumi/pulumi-language-python": "host"})
-        self.offer(resolve.kubernetes_archive(), {"pulumi-resource-kubernetes": "plugin"})
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+    def _offer(self, archive, members: dict[str, str], *, lie: bool) -> None:
+        content = self._tar_of(members)
+        checksum = "0" * 64 if lie else hashlib.sha256(content).hexdigest()
+        folder = archive.folder.removeprefix(self.server.site)
+        self.server.files[f"{folder}/{archive.file}"] = content
+        self.server.files[f"{folder}/{archive.checksum_files[0]}"] = f"{checksum}  {archive.file}\n".encode()
 
 
 @pytest.fixture
-def vendor_site(monkeypatch):
-    site = Vendor()
+def vendor_site(server, tar_of, monkeypatch) -> Vendor:
     sdk, kubernetes = resolve.sdk_archive, resolve.kubernetes_archive
-    monkeypatch.setattr(resolve, "sdk_archive", lambda: sdk(site=site.site))
-    monkeypatch.setattr(resolve, "kubernetes_archive", lambda: kubernetes(site=site.site))
-    yield site
-    site.close()
+    monkeypatch.setattr(resolve, "sdk_archive", lambda: sdk(site=server.site))
+    monkeypatch.setattr(resolve, "kubernetes_archive", lambda: kubernetes(site=server.site))
+    return Vendor(server, tar_of)
 
 
 @pytest.fixture
@@ -133,7 +93,7 @@ def test_a_compatible_engine_on_the_path_is_used_and_nobody_is_asked(paths, repo
     vendor_site.offer_everything()
     found = resolve.resolve_engine(paths, reporter, engine_on_path(program, NEWER))
     assert (found.source, found.version, found.passed_over) == ("PATH", NEWER, ())
-    assert (vendor_site.asked, registry) == (0, [])
+    assert (vendor_site.server.asked, registry) == ([], [])
 
 
 def test_an_engine_on_the_path_that_is_too_old_is_passed_over_and_the_reason_is_told(
@@ -159,31 +119,30 @@ def test_an_engine_that_careops_put_on_the_path_itself_is_not_the_users(paths, r
 def test_the_vendors_archive_is_used_before_a_build_and_kept(paths, reporter, vendor_site, registry):
     vendor_site.offer_everything()
     first = resolve.resolve_engine(paths, reporter, BARE)
-    asked = vendor_site.asked
+    asked = len(vendor_site.server.asked)
     second = resolve.resolve_engine(paths, reporter, BARE)
     assert first.source == second.source == "vendor"
     assert first.executable == second.executable
-    assert vendor_site.asked == asked, "the second time it comes from the cache"
+    assert len(vendor_site.server.asked) == asked, "the second time it comes from the cache"
     assert registry == []
 
 
 def test_a_vendor_that_refuses_leads_to_the_build_and_is_left_alone_for_a_day(paths, reporter, vendor_site, registry):
-    vendor_site.status = 403
+    vendor_site.server.status = 403
     found = resolve.resolve_engine(paths, reporter, BARE)
     assert found.source == "registry"
     assert any("403" in reason for reason in found.passed_over)
-    asked = vendor_site.asked
+    asked = len(vendor_site.server.asked)
     again = resolve.resolve_engine(paths, reporter, BARE)
-    assert vendor_site.asked == asked
+    assert len(vendor_site.server.asked) == asked
     assert any("within the last day" in reason for reason in again.passed_over)
     resolve.resolve_engine(paths, reporter, BARE | {"CAREOPS_VENDOR_DOWNLOADS": "always"})
-    assert vendor_site.asked > asked
+    assert len(vendor_site.server.asked) > asked
     assert registry == ["pulumi"] * 3
 
 
 def test_an_archive_with_a_wrong_checksum_is_never_used(paths, reporter, vendor_site, registry):
-    vendor_site.lie = True
-    vendor_site.offer_everything()
+    vendor_site.offer_everything(lie=True)
     found = resolve.resolve_engine(paths, reporter, BARE)
     assert found.source == "registry"
     assert any("not what its checksum says" in reason for reason in found.passed_over)
@@ -194,14 +153,14 @@ def test_never_means_that_the_vendor_is_not_asked(paths, reporter, vendor_site, 
     vendor_site.offer_everything()
     found = resolve.resolve_engine(paths, reporter, BARE | {"CAREOPS_VENDOR_DOWNLOADS": "never"})
     assert found.source == "registry"
-    assert vendor_site.asked == 0
+    assert vendor_site.server.asked == []
     assert registry == ["pulumi"]
 
 
 def test_an_unknown_choice_is_refused_with_the_known_ones(paths, reporter, vendor_site, registry):
     with pytest.raises(ToolchainError, match="auto, never, always"):
         resolve.resolve_engine(paths, reporter, BARE | {"CAREOPS_VENDOR_DOWNLOADS": "yes"})
-    assert (vendor_site.asked, registry) == (0, [])
+    assert (vendor_site.server.asked, registry) == ([], [])
 
 
 def test_when_the_last_way_fails_its_error_is_the_callers(paths, reporter, vendor_site, monkeypatch):
@@ -209,7 +168,7 @@ def test_when_the_last_way_fails_its_error_is_the_callers(paths, reporter, vendo
         raise BuildFailed("no build", why="w", action="a")
 
     monkeypatch.setattr(builds, "ensure", fail)
-    vendor_site.status = 403
+    vendor_site.server.status = 403
     with pytest.raises(BuildFailed, match="no build"):
         resolve.resolve_engine(paths, reporter, BARE)
 
@@ -260,7 +219,7 @@ def test_a_plugin_in_careops_own_pulumi_home_does_not_count_as_the_users(paths, 
 
 
 def test_without_the_vendor_the_plugin_is_the_stand_in_and_every_reason_is_told(paths, reporter, vendor_site, tmp_path):
-    vendor_site.status = 403
+    vendor_site.server.status = 403
     found = resolve.resolve_kubernetes_plugin(paths, reporter, BARE, lambda: tmp_path / "stand-in")
     assert (found.source, found.stand_in) == ("registry", True)
     assert len(found.passed_over) == 2
