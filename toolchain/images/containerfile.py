@@ -225,7 +225,7 @@ def _add_rootfs(store: OciStore, instruction: Instruction, context: BuildContext
         raise _refused(
             instruction.line, f"{source} is not a tar of the build context", f"the context has {context.names()}"
         )
-    return store.add_file(path)
+    return store.add_file(path, digest=context.digests.get(source))
 
 
 def _copied(instruction: Instruction, context: BuildContext) -> list[Entry]:

@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -49,10 +49,12 @@ class BuildContext:
     Attributes:
         members: Relative name inside the context -> host path (a file or a folder), bytes, or a link.
         excluded: Names of files that are never taken out of a folder.
+        digests: ``sha256:…`` of members that somebody has just verified, so that they need not be read for it.
     """
 
     members: Mapping[str, Path | bytes | Link]
     excluded: tuple[str, ...] = ("__pycache__", "*.pyc", ".*")
+    digests: Mapping[str, str] = field(default_factory=dict)
 
     def names(self) -> str:
         """Return the member names for a message."""

@@ -50,9 +50,9 @@ class DebFolder:
     build of the same recipe independent of it, and equal.
     """
 
-    def __init__(self, folder: Path, recipe_key: str) -> None:
+    def __init__(self, folder: Path, resolution_key: str) -> None:
         self.folder = folder
-        self._key = recipe_key
+        self._key = resolution_key
 
     def usable_lock(self) -> dict[str, str] | None:
         """Return file -> sha256 when the lock is this recipe's and every file is as locked, else None."""

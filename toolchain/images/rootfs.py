@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import tarfile
 import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -53,8 +54,9 @@ _RESIDUE = (
     "etc/hostname",
     "etc/machine-id",
     "var/cache/apt/*",
-    "var/cache/debconf/*-old",
+    "var/cache/debconf/*",
     "var/cache/ldconfig/aux-cache",
+    "var/lib/apt/extended_states",
     "var/lib/apt/lists/*",
     "var/lib/dpkg/*-old",
     "var/log/apt",
@@ -101,7 +103,12 @@ class Recipe:
     @property
     def key(self) -> str:
         """Stands for the recipe, not for the versions it resolves to: those are in the lock beside the result."""
-        return content_key(_RECIPE_FORMAT, asdict(self))
+        return content_key(_RECIPE_FORMAT, _DOCUMENTATION, _RESIDUE, asdict(self))
+
+    @property
+    def resolution_key(self) -> str:
+        """Stands for what decides which packages are chosen; a lock made for it stays good while it stays the same."""
+        return content_key(self.suite, self.packages, dict(self.borrowed))
 
 
 def sources(recipe: Recipe, mirrors: Mirrors) -> list[str]:
@@ -210,7 +217,7 @@ def build(paths: Paths, recipe: Recipe, mirrors: Callable[[], Mirrors], reporter
 def _build(
     paths: Paths, recipe: Recipe, mirrors: Callable[[], Mirrors], reporter: Reporter, folder: Path
 ) -> dict[str, object]:
-    debs = DebFolder(paths.debs / recipe.name, recipe.key)
+    debs = DebFolder(paths.debs / recipe.name, recipe.resolution_key)
     (debs.folder / "partial").mkdir(parents=True, exist_ok=True)
     locked = debs.usable_lock()
     target = folder / TAR
@@ -278,3 +285,21 @@ def tar_digest(artifact: Path) -> str:
     """Return the digest that the artifact's manifest, just verified, states for the tar."""
     files = json.loads((artifact / "manifest.json").read_text(encoding="utf-8"))["files"]
     return f"sha256:{files[TAR]['sha256']}"
+
+
+def read_member(artifact: Path, name: str) -> bytes:
+    """Return the content of one file of a root file system.
+
+    Raises:
+        BuildFailed: There is no such file.
+    """
+    with tarfile.open(artifact / TAR) as archive:
+        for member in archive:
+            content = archive.extractfile(member) if member.name.removeprefix("./") == name else None
+            if content is not None:
+                return content.read()
+    raise BuildFailed(
+        f"{artifact.name} has no file {name}",
+        why="a package that should bring it is not in the recipe",
+        action="add the package to the recipe",
+    )

@@ -1,0 +1,84 @@
+"""Run inside `odoo shell`, which provides `env`: make a restored database this environment's own.
+
+One transaction: it is committed as the last act, so a failure leaves the copy useless and unused.
+"""
+# ruff: noqa: F821  `env` is given by the shell
+
+import json
+import os
+import secrets
+from pathlib import Path
+
+wishes = json.loads(Path(os.environ["CAREOPS_WISHES"]).read_text(encoding="utf-8"))
+parameters = env["ir.config_parameter"].sudo()  # ty: ignore[unresolved-reference]
+company = env.ref("base.main_company")  # ty: ignore[unresolved-reference]
+admin = env.ref("base.user_admin")  # ty: ignore[unresolved-reference]
+
+
+def install_languages(codes: list[str]) -> None:
+    """Load the translations of languages that are not active yet."""
+    known = env["res.lang"].with_context(active_test=False).search([("code", "in", codes)])  # ty: ignore[unresolved-reference]
+    unknown = sorted(set(codes) - set(known.mapped("code")))
+    if unknown:
+        raise SystemExit(f"Odoo knows no language {', '.join(unknown)}")
+    inactive = known.filtered(lambda language: not language.active)
+    if inactive:
+        env["base.language.install"].create({"lang_ids": inactive.ids, "overwrite": False}).lang_install()  # ty: ignore[unresolved-reference]
+
+
+def write_company(wanted: dict) -> None:
+    """Name the company and place it; a currency that documents already use stays."""
+    country = env["res.country"].search([("code", "=", wanted["country"])])  # ty: ignore[unresolved-reference]
+    if not country:
+        raise SystemExit(f"Odoo knows no country {wanted['country']}")
+    company.write({"name": wanted["name"], "country_id": country.id})
+    currency = country.currency_id
+    if wanted["currency"]:
+        currency = env["res.currency"].with_context(active_test=False).search([("name", "=", wanted["currency"])])  # ty: ignore[unresolved-reference]
+        if not currency:
+            raise SystemExit(f"Odoo knows no currency {wanted['currency']}")
+    used = "account.move.line" in env and env["account.move.line"].search_count(  # ty: ignore[unresolved-reference]
+        [("company_id", "=", company.id)], limit=1
+    )
+    if currency and currency != company.currency_id and not used:
+        currency.active = True
+        company.currency_id = currency
+    company.resource_calendar_id.tz = wanted["time_zone"]
+    env["ir.default"].set("res.partner", "tz", wanted["time_zone"])  # ty: ignore[unresolved-reference]
+    env["ir.default"].set("res.partner", "lang", wishes["languages"][0])  # ty: ignore[unresolved-reference]
+
+
+def take_over(login: dict) -> None:
+    """Give the database its own identity and its own, only, password."""
+    parameters.init(force=True)  # a new database.uuid and database.secret, as Odoo's own `db duplicate` does
+    admin.write({"login": login["login"], "password": login["password"], "lang": wishes["languages"][0]})
+    admin.tz = wishes["company"]["time_zone"]
+    # Demo data brings users with well-known passwords.
+    for user in env["res.users"].search([("id", "!=", admin.id), ("id", "!=", 1)]):  # ty: ignore[unresolved-reference]
+        user.password = secrets.token_urlsafe(24)
+
+
+def show_banner(text: str | None) -> None:
+    """Show a text on every page with the view that Odoo brings for copies of a database, or hide it."""
+    view = env.ref("web.neutralize_banner", raise_if_not_found=False)  # ty: ignore[unresolved-reference]
+    if not view:
+        raise SystemExit("this Odoo has no view web.neutralize_banner to show the banner with")
+    if text:
+        from lxml import etree  # noqa: PLC0415  # ty: ignore[import-not-found]  an Odoo dependency
+
+        arch = etree.fromstring(view.arch_db)
+        arch.xpath("//t[@t-out='neutralize_banner_text']")[0].text = text
+        view.arch_db = etree.tostring(arch, encoding="unicode")
+    view.active = bool(text)
+
+
+install_languages(wishes["languages"])
+if wishes["first"]:
+    take_over(wishes["admin"])
+write_company(wishes["company"])
+show_banner(wishes["banner"])
+parameters.set_param("web.base.url", wishes["base_url"])
+parameters.set_param("web.base.url.freeze", "True")
+if wishes["own_relay"]:
+    env["ir.mail_server"].search([]).write({"active": False})  # ty: ignore[unresolved-reference]
+env.cr.commit()  # ty: ignore[unresolved-reference]

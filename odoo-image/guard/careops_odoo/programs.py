@@ -1,0 +1,130 @@
+"""The programs a migration runs: pg_restore and Odoo."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import tarfile
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from . import configuration
+from .errors import StepFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from .settings import Pod
+
+PG_RESTORE = "/usr/lib/postgresql/17/bin/pg_restore"
+ODOO = "/usr/bin/odoo"
+RESTORE_JOBS = 2
+
+
+class Programs:
+    """Runs programs for one migration.
+
+    Args:
+        pod: Where the database is.
+        conf: The migration's odoo.conf.
+        odoo: Odoo's executable.
+    """
+
+    def __init__(self, pod: Pod, conf: Path, odoo: str = ODOO) -> None:
+        self._pod = pod
+        self._conf = conf
+        self._odoo = odoo
+
+    def restore(self, dump: Path, database: str) -> None:
+        """Restore a custom-format dump into an empty database, as its owner."""
+        self._run(
+            "restoring the baseline",
+            [
+                *(PG_RESTORE, "--no-owner", "--no-privileges", "--exit-on-error", f"--jobs={RESTORE_JOBS}"),
+                *("--host", self._pod.host, "--port", str(self._pod.port), "--username", self._pod.user),
+                *("--no-password", "--dbname", database, str(dump)),
+            ],
+        )
+
+    def upgrade(self, database: str, install: Sequence[str], update: Sequence[str]) -> None:
+        """Install and update modules, without serving anybody and without scheduled actions."""
+        changes = [*(["-i", ",".join(install)] if install else []), *(["-u", ",".join(update)] if update else [])]
+        self._run(
+            "installing and updating modules",
+            [*self._server("server", database), "--max-cron-threads=0", "--stop-after-init", *changes],
+        )
+
+    def personalise(self, database: str, wishes: Mapping[str, Any]) -> None:
+        """Run our script inside Odoo; the wishes, passwords among them, travel in a file only we can read."""
+        wishes_file = self._conf.with_name("personalise.json")
+        configuration.write(wishes_file, json.dumps(dict(wishes)))
+        script = Path(__file__).with_name("personalise.py").read_bytes()
+        try:
+            self._run(
+                "writing the environment's settings",
+                self._server("shell", database),
+                stdin=script,
+                env={"CAREOPS_WISHES": str(wishes_file)},
+            )
+        finally:
+            wishes_file.unlink(missing_ok=True)
+
+    def _server(self, command: str, database: str) -> list[str]:
+        return [self._odoo, command, "-c", str(self._conf), "-d", database, "--no-http"]
+
+    def _run(
+        self, title: str, argv: Sequence[str], *, stdin: bytes | None = None, env: Mapping[str, str] | None = None
+    ) -> None:
+        # In a process group of its own, so that a migration that is told to stop stops all of it.
+        process = subprocess.Popen(
+            argv,
+            stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
+            env={**os.environ, **(env or {})},
+            start_new_session=True,
+        )
+        try:
+            process.communicate(stdin)
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            raise
+        if process.returncode:
+            raise StepFailed(
+                f"{title} failed",
+                why=f"{Path(argv[0]).name} ended with status {process.returncode}; its output is above",
+                action="the database is as it was before; correct the cause and run the migration again",
+            )
+
+
+def extract_filestore(archive: Path, target: Path) -> int:
+    """Unpack a filestore; safe to repeat and to interrupt, because a file's name is the digest of its content.
+
+    Args:
+        archive: Tar with members such as ``ab/abcdef…``.
+        target: The database's filestore folder.
+
+    Returns:
+        How many files were written.
+    """
+    written = 0
+    with tarfile.open(archive) as source:
+        for member in source:
+            name = PurePosixPath(member.name)
+            if not member.isfile() or name.is_absolute() or ".." in name.parts:
+                continue
+            place = target / name
+            if place.exists() and place.stat().st_size == member.size:
+                continue
+            content = source.extractfile(member)
+            if content is None:
+                continue
+            place.parent.mkdir(parents=True, exist_ok=True)
+            temporary = place.with_name(f".{place.name}.new")
+            with temporary.open("wb") as sink:
+                while chunk := content.read(1 << 20):
+                    sink.write(chunk)
+            temporary.rename(place)
+            written += 1
+    return written
