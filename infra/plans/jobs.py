@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from infra.naming import Naming
     from infra.plans.manifest import Manifest
 
+# The image's exit status for another environment's data or settings that cannot be: trying again changes nothing.
+REFUSED = 78
+
 
 def job_spec(pod: Pod, *, deadline_seconds: int, attempts: int) -> Manifest:
     """Return a job that runs one pod at a time.
@@ -26,6 +29,16 @@ def job_spec(pod: Pod, *, deadline_seconds: int, attempts: int) -> Manifest:
         "parallelism": 1,
         # Only a pod that has ended is replaced, so two attempts never work on the same data.
         "podReplacementPolicy": "Failed",
+        "podFailurePolicy": {
+            "rules": [
+                {
+                    "action": "FailJob",
+                    "onExitCodes": {"containerName": pod.name, "operator": "In", "values": [REFUSED]},
+                },
+                # A drained node or an evicted pod says nothing about the work: it does not use an attempt up.
+                {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
+            ]
+        },
         "template": pod_template(pod),
     }
 

@@ -60,7 +60,7 @@ def disruption_budget(workload: str) -> Manifest:
 
 def mail_sink_pod(names: Naming, image: str, service_account: pulumi.Input[str]) -> Pod:
     """Return the mail sink's pod."""
-    healthy = {"httpGet": {"path": "/", "port": "health"}, "timeoutSeconds": 5}
+    healthy = {"httpGet": {"path": "/health", "port": "health"}, "timeoutSeconds": 5}
     return Pod(
         name=naming.MAIL_SINK,
         labels=names.labels(naming.MAIL_SINK, "mail"),
@@ -103,9 +103,8 @@ def edge_pod(
         resources=EDGE_RESOURCES,
         volumes=(
             secret_files("edge-tls", "/run/careops/edge-tls", tls_secret, keys=("tls.crt", "tls.key")),
-            # Uploads larger than nginx' buffer pass through /tmp.
+            # The rendered configuration, and uploads larger than nginx' buffer.
             temporary("tmp", "/tmp", "1Gi"),  # noqa: S108 - a path in the container
-            temporary("run", "/run/edge", "16Mi"),
         ),
         service_account=service_account,
         priority_class=naming.priority_class(names.environment),
