@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -96,11 +95,11 @@ def _look_at_machine(session: Session) -> Iterable[Finding]:
     return judge_host(machine.host, judge(machine, live.environments_or_none(session)))
 
 
-def _look_at_packages(session: Session) -> Iterable[Finding]:
-    from operations import live
+def _look_at_packages(_session: Session) -> Iterable[Finding]:
+    from operations import toolkit
 
-    wanted = live.debian_packages(session)
-    missing = live.missing_packages(session)
+    wanted = toolkit.debian_packages()
+    missing = toolkit.missing_packages(wanted)
     if not missing:
         return [Finding(name="Debian packages", verdict="ok", found=f"all {len(wanted)} present")]
     return [
@@ -114,11 +113,11 @@ def _look_at_packages(session: Session) -> Iterable[Finding]:
 
 
 def _look_at_tools(session: Session) -> Iterable[Finding]:
-    from operations import live
+    from operations import inventory
 
     return [
         Finding(name=tool.name, verdict="ok" if tool.present else "note", found=tool.found, hint=tool.hint)
-        for tool in live.tools(session)
+        for tool in inventory.tools(session)
     ]
 
 
@@ -132,8 +131,8 @@ def _look_at_settings(session: Session) -> Iterable[Finding]:
 def _look_at_passphrase(session: Session) -> Iterable[Finding]:
     from operations.passphrase import check, describe
 
-    check(session.paths, session.environ)
-    return [Finding(name="passphrase", verdict="ok", found=describe(session.paths, session.environ))]
+    check(session.paths)
+    return [Finding(name="passphrase", verdict="ok", found=describe(session.paths))]
 
 
 def _look_at_cluster(session: Session) -> Iterable[Finding]:
@@ -157,11 +156,6 @@ def _look_at_lock(session: Session) -> Iterable[Finding]:
             hint="wait until it ends",
         )
     ]
-
-
-def on_path(program: str, environ: dict[str, str]) -> str | None:
-    """Return where a program is on PATH, or None."""
-    return shutil.which(program, path=environ.get("PATH", ""))
 
 
 def _from_problem(name: str, problem: Problem) -> Finding:

@@ -76,7 +76,7 @@ class DownPlan:
             "schema": 1,
             "environments": [
                 {
-                    "environment": doomed.environment.stack,
+                    "name": doomed.environment.stack,
                     "namespace": doomed.environment.namespace,
                     "resources": doomed.resources,
                     "volumes": [{"name": volume.name, "size": volume.size} for volume in doomed.volumes],
@@ -177,7 +177,7 @@ def carry_out(plan: DownPlan, parts: DownParts, reporter: Reporter, *, alive: Ca
                 Problem(
                     what="The cluster does not answer; nothing was destroyed",
                     why="the environments' objects can only be deleted through it",
-                    action="start it (./careops start), then run this again; or remove everything: ./careops down --all",
+                    action="start it (./careops start), then run this again; or take all down: ./careops down --all",
                 ),
             )
         for doomed in plan.doomed:

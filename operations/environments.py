@@ -32,6 +32,8 @@ class Environment:
         name: One of `ORDER`.
         namespace: Its Kubernetes namespace.
         port: Default port on 127.0.0.1 for `careops open`.
+        memory_bytes: Memory its pods are guaranteed together.
+        protected: Whether its settings keep Pulumi from deleting what holds data.
     """
 
     stack: str
@@ -39,11 +41,13 @@ class Environment:
     name: str
     namespace: str
     port: int
+    memory_bytes: int = 0
+    protected: bool = False
 
     @property
     def holds_data(self) -> bool:
-        """Whether its data cannot be generated again."""
-        return self.name in DATA_BEARING
+        """Whether its data cannot be generated again: by what it is for, or because its settings say so."""
+        return self.protected or self.name in DATA_BEARING
 
     @property
     def identity(self) -> str:

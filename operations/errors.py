@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from operations.exit_codes import ExitCode
+if TYPE_CHECKING:
+    from operations.exit_codes import ExitCode
 
 
 @dataclass(frozen=True, kw_only=True)

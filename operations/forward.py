@@ -15,7 +15,7 @@ from operations.errors import failure
 from operations.exit_codes import ExitCode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Generator, Mapping, Sequence
     from pathlib import Path
 
 EDGE_PORT = 8443
@@ -70,7 +70,7 @@ def refuse_taken_port(port: int) -> None:
 
 
 @contextlib.contextmanager
-def forwarded(command: Sequence[str], environ: Mapping[str, str]) -> Iterator[Forward]:
+def forwarded(command: Sequence[str], environ: Mapping[str, str]) -> Generator[Forward]:
     """Keep a forward open for as long as the block runs.
 
     Args:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import subprocess
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
 SKIPPED_FOLDERS = frozenset({".git", ".venv", "node_modules", "__pycache__"})
 STATE_PREFIX = ".careops"
@@ -67,7 +67,9 @@ def checks(programs: Path, shell_scripts: Sequence[Path], containerfiles: Sequen
         Check(name="ruff check", command=(program("ruff"), "check", "."), fix="ruff check --fix ."),
         Check(name="ruff format", command=(program("ruff"), "format", "--check", "."), fix="ruff format ."),
         Check(name="ty", command=(program("ty"), "check"), fix="correct the types"),
-        Check(name="import contracts", command=(program("lint-imports"),), fix="see [tool.importlinter] in pyproject.toml"),
+        Check(
+            name="import contracts", command=(program("lint-imports"),), fix="see [tool.importlinter] in pyproject.toml"
+        ),
         Check(
             name="shellcheck",
             command=(program("shellcheck"), *map(str, shell_scripts)),
@@ -79,6 +81,39 @@ def checks(programs: Path, shell_scripts: Sequence[Path], containerfiles: Sequen
             fix="each finding names its page",
         ),
     )
+
+
+PLACEHOLDERS: dict[str, object] = {
+    "baseline": "standard",
+    "major": "17",
+    "name": "example",
+    "nginx_package": "1.0-1",
+    "odoo_image": "careops.local/odoo:19.0",
+    "odoo_package": "19.0-1",
+    "odoo_version": "19.0",
+    "postgresql_package": "17.0-1",
+    "uid": 10000,
+    "version": "1.0.0",
+}
+"""Values every Containerfile template can be rendered with; a template with a new one stops the gate by its name."""
+
+
+def containerfiles(root: Path, folder: Path) -> tuple[Path, ...]:
+    """Render every Containerfile template of a checkout into a folder, for linting.
+
+    Raises:
+        BuildFailed: A template uses a value that is not in `PLACEHOLDERS`.
+    """
+    from toolchain.images.containerfile import render
+
+    rendered = []
+    for template in sorted(
+        path for path in _files(root) if path.name.startswith("Containerfile.") and path.suffix == ".j2"
+    ):
+        target = folder / f"{template.parent.parent.name}-{template.stem}"
+        target.write_text(render(template, PLACEHOLDERS))
+        rendered.append(target)
+    return tuple(rendered)
 
 
 def run_check(check: Check, root: Path) -> CheckResult:

@@ -24,11 +24,8 @@ STATE_BYTES = 10 * GIB
 LINK_MEMORY = 3 * GIB
 """What linking Kubernetes takes at its peak; nothing else runs at that moment."""
 
-PLATFORM_MEMORY = GIB
-"""Control plane, node, DNS, network policy engine and operator (0.7 GiB measured idle)."""
-
-ENVIRONMENT_MEMORY = {"dev": GIB, "test": GIB, "training": 3 * GIB // 2, "prod": 5 * GIB // 2}
-"""What one environment's pods use under light load: web, cron where it has one, PostgreSQL (two in prod), edge."""
+PLATFORM_MEMORY = 3 * GIB // 2
+"""Control plane, node, DNS, network policy engine and operator: 0.7 GiB measured idle, twice that while it deploys."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +52,7 @@ def requirements(machine: Machine, environments: Sequence[Environment]) -> Requi
     present = machine.deployed if machine.running else frozenset()
     fresh = [environment for environment in environments if environment.stack not in present]
     platform = 0 if machine.running else PLATFORM_MEMORY
-    run = platform + sum(ENVIRONMENT_MEMORY[environment.name] for environment in fresh)
+    run = platform + sum(environment.memory_bytes for environment in fresh)
     return Requirements(
         memory_bytes=max(run, 0 if machine.built else LINK_MEMORY),
         state_bytes=STATE_BYTES * len([one for one in environments if one.stack not in machine.deployed]) // 4,

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from operations.errors import OperationError
+    from toolchain.progress import Step
 
 Outcome = Literal["done", "failed", "interrupted"]
 
@@ -25,12 +27,13 @@ class Phase:
     Attributes:
         name: Stable name for records and scripts.
         title: What it does, for people: "Build the toolchain".
-        run: Does it; returns one line about what came of it. Raises to stop the operation.
+        run: Does it; returns one line about what came of it. Raises to stop the operation. The step it is given shows
+            what it is doing just now.
     """
 
     name: str
     title: str
-    run: Callable[[], str]
+    run: Callable[[Step], str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +87,7 @@ def run_phases(
     phases: Iterable[Phase],
     *,
     command: str,
-    announce: Callable[[Phase], Any],
+    announce: Callable[[Phase], AbstractContextManager[Step]],
     record: Callable[[Record], None],
     clock: Callable[[], float] = time.monotonic,
 ) -> Record:
@@ -108,7 +111,7 @@ def run_phases(
         note = ""
         try:
             with announce(phase) as step:
-                note = phase.run()
+                note = phase.run(step)
                 if note:
                     step.note(note)
             outcome = "done"

@@ -47,7 +47,9 @@ class Session:
         return self.paths.state / "last-up.json"
 
 
-def open_session(arguments: Sequence[str], environ: Mapping[str, str] | None = None, root: Path = ROOT) -> Session:
+def open_session(
+    arguments: Sequence[str], environ: Mapping[str, str] | None = None, root: Path | None = None
+) -> Session:
     """Return the session for these command-line arguments; creates nothing.
 
     Raises:
@@ -55,7 +57,7 @@ def open_session(arguments: Sequence[str], environ: Mapping[str, str] | None = N
     """
     environ = dict(os.environ if environ is None else environ)
     try:
-        paths = Paths.from_environment(environ, root)
+        paths = Paths.from_environment(environ, root or ROOT)
     except ToolchainError as error:
         raise failure(ExitCode.USAGE, error.what, error.why, error.action) from error
     return Session(

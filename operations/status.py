@@ -86,7 +86,9 @@ def read_platform(read: Read, *, embedded: bool) -> tuple[PartStatus, ...]:
     """Return the state of the shared parts; DNS and storage only where careops itself installed them."""
     parts = PLATFORM_PARTS if embedded else PLATFORM_PARTS[2:]
     return tuple(
-        PartStatus(name=name, ready=_deployment(read(_path("apps/v1", namespace, "deployments", deployment))), what=what)
+        PartStatus(
+            name=name, ready=_deployment(read(_path("apps/v1", namespace, "deployments", deployment))), what=what
+        )
         for name, namespace, deployment, what in parts
     )
 
@@ -164,5 +166,6 @@ def _deployment(found: dict[str, Any] | None) -> Ready | None:
 def _database(found: dict[str, Any] | None) -> Ready | None:
     if found is None:
         return None
-    return Ready(ready=found.get("status", {}).get("readyInstances", 0), wanted=found.get("spec", {}).get("instances", 1))
-
+    return Ready(
+        ready=found.get("status", {}).get("readyInstances", 0), wanted=found.get("spec", {}).get("instances", 1)
+    )

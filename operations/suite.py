@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -199,11 +200,11 @@ class ProcessParts:
 
     def gate(self) -> Sequence[CheckResult]:
         """Run every check."""
-        from operations.gate import checks, run_check, shell_scripts
-        from operations.live import rendered_containerfiles
+        from operations.gate import checks, containerfiles, run_check, shell_scripts
 
-        with rendered_containerfiles() as containerfiles:
-            found = checks(self._programs, shell_scripts(self._root), containerfiles)
+        with tempfile.TemporaryDirectory(prefix="careops-gate-") as folder:
+            rendered = containerfiles(self._root, Path(folder))
+            found = checks(self._programs, shell_scripts(self._root), rendered)
             return [run_check(check, self._root) for check in found]
 
     def pytest(self, marker: str, environ: Mapping[str, str]) -> PytestRun:
@@ -234,4 +235,6 @@ class ProcessParts:
     def careops(self, arguments: Sequence[str], environ: Mapping[str, str]) -> int:
         """Run a careops command of this very checkout."""
         command = [sys.executable, "-P", "-m", "operations.cli", *arguments]
-        return subprocess.run(command, cwd=self._root, env=dict(environ), stdin=subprocess.DEVNULL, check=False).returncode
+        return subprocess.run(
+            command, cwd=self._root, env=dict(environ), stdin=subprocess.DEVNULL, check=False
+        ).returncode

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from operations.errors import OperationError, Problem
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
 CODE_BY_CLASS: dict[str, ExitCode] = {
     "HostUnfit": ExitCode.MACHINE_UNFIT,
     "PortTaken": ExitCode.MACHINE_UNFIT,
+    "ClusterBusy": ExitCode.LOCK_HELD,
+    "StackBusy": ExitCode.LOCK_HELD,
+    "MissingPassphrase": ExitCode.SETTINGS_INVALID,
 }
 """By name, so that telling an error apart does not import the part that raised it."""
 
@@ -30,8 +34,9 @@ def known(error: BaseException) -> OperationError | None:
         return error
     if isinstance(error, ToolchainError):
         return from_toolchain(error)
-    if type(error).__name__ == "SettingsError":
-        return from_settings(error)  # type: ignore[arg-type]
+    settings = sys.modules.get("infra.problems")  # who raised its error has loaded it
+    if settings is not None and isinstance(error, settings.SettingsError):
+        return from_settings(error)
     return None
 
 
@@ -54,9 +59,11 @@ def _code(error: ToolchainError) -> ExitCode:
     cause = error.__cause__
     if type(error).__name__ == "TaskFailed" and isinstance(cause, ToolchainError):
         return _code(cause)
+    violations = getattr(getattr(error, "result", None), "violations", ())
+    if any(violation.is_mandatory for violation in violations):
+        return ExitCode.POLICY
     for one in type(error).__mro__:
         if one.__name__ in CODE_BY_CLASS:
             return CODE_BY_CLASS[one.__name__]
     module = type(error).__module__
     return next((code for prefix, code in CODE_BY_PACKAGE if module.startswith(prefix)), ExitCode.TOOLCHAIN)
-

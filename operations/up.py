@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from operations.environments import Environment
     from operations.lock import PlatformLock
     from operations.machine import Machine
-    from toolchain.progress import Reporter
+    from toolchain.progress import Reporter, Step
 
 PLATFORM_STACK = "platform"
 """The stack of what all environments share: operators, storage, priority classes."""
@@ -71,7 +71,7 @@ class UpParts:
     install_packages: Callable[[Reporter], str]
     build: Callable[[Reporter], str]
     cluster: ClusterPart
-    deploy: Callable[[str, Reporter], str]
+    deploy: Callable[[str, Step], str]
     answers: Callable[[Environment], str | None]
     record: Callable[[Record], None]
 
@@ -96,7 +96,7 @@ class Up:
         """
         with ExitStack() as held:
 
-            def announce(phase: Phase) -> AbstractContextManager:
+            def announce(phase: Phase) -> AbstractContextManager[Step]:
                 return self._reporter.step(phase.title)
 
             return run_phases(
@@ -122,24 +122,24 @@ class Up:
             yield Phase(
                 name="packages",
                 title="Debian packages",
-                run=lambda: parts.install_packages(reporter),
+                run=lambda _: parts.install_packages(reporter),
             )
-        yield Phase(name="toolchain", title="Toolchain and images", run=lambda: parts.build(reporter))
-        yield Phase(name="cluster", title="Cluster", run=lambda: cluster.ready(reporter))
+        yield Phase(name="toolchain", title="Toolchain and images", run=lambda _: parts.build(reporter))
+        yield Phase(name="cluster", title="Cluster", run=lambda _: cluster.ready(reporter))
         yield Phase(name="remains", title="Look for half-deleted environments", run=self._refuse_half_deleted)
-        yield Phase(name="images", title="Images on the nodes", run=lambda: cluster.images(reporter))
-        yield Phase(name="facts", title="Facts about the cluster", run=cluster.facts)
+        yield Phase(name="images", title="Images on the nodes", run=lambda _: cluster.images(reporter))
+        yield Phase(name="facts", title="Facts about the cluster", run=lambda _: cluster.facts())
         for stack in (PLATFORM_STACK, *(environment.stack for environment in self.environments)):
             yield Phase(name=f"deploy:{stack}", title=f"Deploy {stack}", run=self._deployment(stack))
         yield Phase(name="health", title="Log-in pages answer through their edges", run=self._check_health)
 
-    def _validate(self) -> str:
+    def _validate(self, _step: Step) -> str:
         known = self._parts.environments()
         self.environments = choose(known, self._asked)
         self._parts.check_passphrase()
         return ", ".join(environment.stack for environment in self.environments)
 
-    def _check_machine(self) -> str:
+    def _check_machine(self, _step: Step) -> str:
         self._parts.lock.refuse_if_held()
         if not self._parts.cluster.embedded:
             return "an existing cluster asks nothing of this machine"
@@ -148,7 +148,7 @@ class Up:
             raise OperationError(ExitCode.MACHINE_UNFIT, *problems)
         return "fit"
 
-    def _refuse_half_deleted(self) -> str:
+    def _refuse_half_deleted(self, _step: Step) -> str:
         """Refuse before any environment is touched: a deployment into a dying namespace fails in odd ways, late."""
         namespaces = {environment.namespace: environment for environment in self.environments}
         problems = [
@@ -158,12 +158,13 @@ class Up:
             raise OperationError(ExitCode.DEPLOYMENT, *problems)
         return "none"
 
-    def _deployment(self, stack: str) -> Callable[[], str]:
-        return lambda: self._parts.deploy(stack, self._reporter)
+    def _deployment(self, stack: str) -> Callable[[Step], str]:
+        return lambda step: self._parts.deploy(stack, step)
 
-    def _check_health(self) -> str:
+    def _check_health(self, step: Step) -> str:
         problems = []
         for environment in self.environments:
+            step.note(environment.stack)
             complaint = self._parts.answers(environment)
             if complaint is not None:
                 problems.append(unhealthy(environment, complaint))

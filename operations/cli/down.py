@@ -38,10 +38,11 @@ def down(
 ) -> None:
     """Destroy environments with their data, after asking.
 
-    Shows the plan first. Environments whose data cannot be made again (training, prod) are asked for by name; scripts give --confirm NAME.
+    Shows the plan first. Environments whose data cannot be made again (training, prod) are asked for by name;
+    scripts give --confirm NAME.
     To pause without losing anything, use `careops stop`.
     """
-    from operations import live
+    from operations import live, teardown
     from operations.cli import ask
     from operations.cli.current import session
     from operations.cli.output import print_json, say
@@ -49,10 +50,9 @@ def down(
     from operations.down import carry_out, names_to_confirm, refuse_unconfirmed
 
     current = session()
-    live.require_choice(environments or [], everything=everything)
+    teardown.require_choice(environments or [], everything=everything)
     with live.platform_lock(current):
-        with reporter() as shown:
-            plan = live.down_plan(current, environments or [], everything=everything, keep_cache=keep_cache, shown=shown)
+        plan = teardown.plan(current, environments or [], everything=everything, keep_cache=keep_cache)
         if as_json and plan_only:
             print_json(plan.as_json())
         else:
@@ -65,8 +65,7 @@ def down(
         refuse_unconfirmed(missing)
         ask.agreed("Destroy this", yes=yes or bool(confirm), no_input=no_input)
         with reporter() as shown:
-            parts = live.down_parts(current)
-            carry_out(plan, parts, shown, alive=lambda: live.cluster_answers(current))
+            carry_out(plan, teardown.Teardown(current), shown, alive=lambda: live.cluster_answers(current))
     if as_json:
         print_json(plan.as_json() | {"destroyed": True})
     say("gone. Start again with: ./careops up")
@@ -83,6 +82,9 @@ def _show(plan: DownPlan) -> None:
         say(f"  {doomed.environment.stack:<14} {resources}; data volumes: {volumes}{state}")
     if plan.platform:
         say("  platform       the shared operators" + (" and the embedded cluster, whole" if plan.embedded else ""))
-    say("  cache          " + ("stays: the next up is fast" if plan.keep_cache else "removed too: the next up builds all"))
+    say(
+        "  cache          "
+        + ("stays: the next up is fast" if plan.keep_cache else "removed too: the next up builds all")
+    )
     for note in plan.notes:
         say(f"  note: {note}")

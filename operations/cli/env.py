@@ -27,7 +27,7 @@ def env(as_json: AsJson = False) -> None:
     from operations.cli.current import session
     from operations.cli.output import print_json
 
-    variables = live.tool_environment(session())
+    variables = live.platform_environment(session())
     if as_json:
         print_json(variables)
     else:

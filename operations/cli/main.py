@@ -10,7 +10,22 @@ from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
-from operations.cli import configuration, doctor, down, env, kubectl, open_, preview, pulumi, start, status, stop, test, up
+from operations.cli import (
+    configuration,
+    doctor,
+    down,
+    env,
+    kubectl,
+    open_,
+    preview,
+    pulumi,
+    python,
+    start,
+    status,
+    stop,
+    test,
+    up,
+)
 from operations.exit_codes import ExitCode, epilogue
 
 if TYPE_CHECKING:
@@ -34,7 +49,22 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 
-for module in (up, status, open_, preview, down, stop, start, doctor, test, env, kubectl, pulumi, configuration):
+for module in (
+    up,
+    status,
+    open_,
+    preview,
+    down,
+    stop,
+    start,
+    doctor,
+    test,
+    env,
+    kubectl,
+    pulumi,
+    python,
+    configuration,
+):
     module.register(app)
 
 
@@ -55,7 +85,7 @@ def main(arguments: Sequence[str]) -> int:
     current.set(arguments)
     try:
         code = app(args=list(arguments), prog_name="careops", standalone_mode=False)
-    except BaseException as error:  # noqa: BLE001 - this is where every error ends; report_failure tells them apart
+    except BaseException as error:
         from operations.cli.failures import report_failure
 
         return report_failure(error, arguments)

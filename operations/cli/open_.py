@@ -34,7 +34,8 @@ def open_environment(
 ) -> None:
     """Open an environment on this machine.
 
-    Forwards its edge to 127.0.0.1 until Ctrl-C. Shows the address, the login name, and the command that reads the password. The password itself is never printed.
+    Forwards its edge to 127.0.0.1 until Ctrl-C. Shows the address, the login name, and the command that reads
+    the password. The password itself is never printed.
     """
     from operations import live
     from operations.cli.current import session
@@ -74,7 +75,7 @@ def access(environment: Environment, port: int, login: str) -> dict[str, str]:
         )
 
     return {
-        "environment": environment.stack,
+        "name": environment.stack,
         "url": f"https://localhost:{port}",
         "login": login,
         "password_command": secret(ODOO_SECRETS, "admin_password"),

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from operations.errors import OperationError, Problem
 
 
+PIPE_WIDTH = 240
+"""Columns of a table that no terminal limits."""
+
+
 def data() -> Console:
     """Return the console for what a command is asked for (stdout)."""
     from rich.console import Console
@@ -34,13 +38,19 @@ def print_json(value: Any) -> None:  # noqa: ANN401 - plain values of any shape
 
 
 def table(*columns: str, rows: Iterable[Sequence[str]], title: str | None = None) -> None:
-    """Print a table on stdout: aligned columns, no frame, so that it also pipes well."""
+    """Print a table on stdout: aligned columns, no frame, no trailing blanks, so that it also pipes well."""
+    from rich.console import Console
     from rich.table import Table
 
-    grid = Table(*columns, title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    grid = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for column in columns:
+        grid.add_column(column, overflow="fold")
     for row in rows:
         grid.add_row(*row)
-    data().print(grid)
+    console = Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=PIPE_WIDTH)
+    with console.capture() as captured:
+        console.print(grid, markup=False)
+    sys.stdout.writelines(f"{line.rstrip()}\n" for line in captured.get().splitlines())
 
 
 def say(text: str) -> None:
@@ -59,5 +69,10 @@ def _show(console: Console, problem: Problem) -> None:
     from rich.text import Text
 
     console.print(Text.assemble(("error: ", "bold red"), (problem.what, "bold")))
-    console.print(Text(f"  why:  {problem.why}"))
-    console.print(Text.assemble("  do:   ", (problem.action, "cyan")))
+    console.print(Text(f"  why:  {_hang(problem.why)}"))
+    console.print(Text.assemble("  do:   ", (_hang(problem.action), "cyan")))
+
+
+def _hang(text: str) -> str:
+    """Return text whose further lines stand below its first."""
+    return text.strip().replace("\n", "\n        ")

@@ -9,6 +9,10 @@ from operations.cli.options import AsJson, Environments
 if TYPE_CHECKING:
     import typer
 
+    from operations.session import Session
+    from toolchain.progress import Reporter
+    from toolchain.pulumi.runner import Result
+
 
 def register(app: typer.Typer) -> None:
     """Add the command to the application."""
@@ -25,14 +29,23 @@ def preview(environments: Environments = None, as_json: AsJson = False) -> None:
     from operations.cli.output import print_json, say, table
     from operations.cli.progress import reporter
     from operations.environments import choose
+    from operations.up import PLATFORM_STACK
 
     current = session()
     chosen = choose(live.environments(current), environments or [])
     live.require_platform(current)
     with live.platform_lock(current), reporter() as shown:
-        plans = [live.preview(current, stack, shown) for stack in ("platform", *(one.stack for one in chosen))]
+        platform, *plans = [
+            _preview(current, stack, shown) for stack in (PLATFORM_STACK, *(one.stack for one in chosen))
+        ]
     if as_json:
-        print_json({"schema": 1, "stacks": [plan.as_json() for plan in plans]})
+        print_json(
+            {
+                "schema": 1,
+                "platform": {"changes": platform.changes},
+                "environments": [{"name": plan.stack, "changes": plan.changes} for plan in plans],
+            }
+        )
         return
     table(
         "STACK",
@@ -42,8 +55,18 @@ def preview(environments: Environments = None, as_json: AsJson = False) -> None:
         "DELETE",
         "SAME",
         rows=[
-            (plan.stack, *(str(plan.count(word)) for word in ("create", "update", "replace", "delete", "same")))
-            for plan in plans
+            (
+                plan.stack,
+                *(str(plan.changes.get(word, 0)) for word in ("create", "update", "replace", "delete", "same")),
+            )
+            for plan in (platform, *plans)
         ],
     )
     say("\nThe whole tree of one stack: ./careops pulumi preview --diff --policy-pack policies --stack dev")
+
+
+def _preview(current: Session, stack: str, shown: Reporter) -> Result:
+    from operations import deployment
+
+    with shown.step(f"Preview of {stack}") as step:
+        return deployment.preview(current, stack, step)

@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator
 
     from rich.console import Console, ConsoleOptions, RenderResult
 
@@ -56,7 +56,7 @@ class _Steps:
         self.running: list[RunningStep] = []
 
     @contextlib.contextmanager
-    def step(self, title: str) -> Iterator[RunningStep]:
+    def step(self, title: str) -> Generator[RunningStep]:
         """Show one step for as long as the block runs."""
         step = RunningStep(title, self.clock())
         with self.lock:
@@ -159,7 +159,7 @@ class LiveReporter(_Steps):
         """Print the step's last line above the live list."""
         from rich.text import Text
 
-        mark, style = {"done": ("✓", "green"), "failed": ("✗", "red")}.get(word, ("–", "yellow"))
+        mark, style = {"done": ("✓", "green"), "failed": ("✗", "red")}.get(word, ("-", "yellow"))
         indent = "  " * len(self.running)
         self._console.print(
             Text.assemble(indent, (mark, style), f" {step.title}  ", (f"{duration(seconds)}{_about(step)}", "dim"))
@@ -167,7 +167,7 @@ class LiveReporter(_Steps):
 
 
 @contextlib.contextmanager
-def reporter() -> Iterator[Reporter]:
+def reporter() -> Generator[Reporter]:
     """Show progress on stderr in the way that suits it, for as long as the block runs."""
     if sys.stderr.isatty():
         from operations.cli.output import messages

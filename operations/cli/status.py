@@ -43,7 +43,9 @@ def status(
     chosen = choose(live.environments(current), environments or [])
     read = live.cluster_reader(current)
     platform = read_platform(read, embedded=live.is_embedded(current))
-    found = [read_environment(read, environment, live.last_deployed(current, environment.stack)) for environment in chosen]
+    found = [
+        read_environment(read, environment, live.last_deployed(current, environment.stack)) for environment in chosen
+    ]
     if as_json:
         print_json(report(chosen, found, platform))
     else:
@@ -63,7 +65,8 @@ def report(
         "healthy": healthy(found, platform),
         "platform": [asdict(part) | {"healthy": part.healthy} for part in platform],
         "environments": [
-            asdict(one) | {"url": f"https://localhost:{environment.port}"}
+            {"name": one.stack, "healthy": one.state == "ready", "url": f"https://localhost:{environment.port}"}
+            | asdict(one)
             for environment, one in zip(environments, found, strict=True)
         ],
     }
@@ -75,7 +78,7 @@ def _show(
     from operations.cli.output import say, table
 
     def cell(value: object) -> str:
-        return "–" if value is None else str(value)
+        return "-" if value is None else str(value)
 
     table(
         "ENVIRONMENT",
@@ -102,7 +105,7 @@ def _show(
             for environment, one in zip(environments, found, strict=True)
         ],
     )
-    table("\nPLATFORM", "READY", "FOR", rows=[(part.name, cell(part.ready), part.what) for part in platform])
+    table("PLATFORM", "READY", "FOR", rows=[(part.name, cell(part.ready), part.what) for part in platform])
     for one in found:
         if one.state != "ready":
             say(f"{one.stack} is {one.state}: {one.hint}")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from operations.cli.options import AsJson, Environments
+from operations.cli.options import AsJson, Environments, NoInput, Yes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,22 +33,54 @@ def up(
             show_default=False,
         ),
     ] = None,
+    registry: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PREFIX",
+            help="With --context: where the platform's images were pushed to, such as registry.example.org/careops. "
+            "Without it the nodes must have them already.",
+            show_default=False,
+        ),
+    ] = None,
+    block_class: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CLASS",
+            help="With --context: storage class for volumes of one node. Default: the cluster's own default.",
+            show_default=False,
+        ),
+    ] = None,
+    shared_class: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CLASS", help="With --context: storage class for volumes of several nodes.", show_default=False
+        ),
+    ] = None,
     as_json: AsJson = False,
+    yes: Yes = False,  # noqa: ARG001 - up asks nothing; scripts may say so all the same
+    no_input: NoInput = False,  # noqa: ARG001 - as above
 ) -> None:
     """Start the platform and environments.
 
-    From an empty machine, or only what is missing. Validates all settings and the machine before anything is touched, then gets the toolchain, builds the images,
+    From an empty machine, or only what is missing. Validates all settings and the machine before anything is
+    touched, then gets the toolchain, builds the images,
     starts the cluster, deploys with Pulumi and the policy pack, and waits until every log-in page answers.
     """
     from operations.cli.current import session
     from operations.cli.output import print_json
     from operations.cli.progress import reporter
+    from operations.existing import ExistingCluster
     from operations.live import up_parts
     from operations.up import Up
 
     current = session()
+    chosen = None
+    if context:
+        chosen = ExistingCluster(context=context, registry=registry, block_class=block_class, shared_class=shared_class)
+    elif registry or block_class or shared_class:
+        raise typer.BadParameter("--registry, --block-class and --shared-class describe a cluster named by --context")
     with reporter() as shown:
-        operation = Up(environments or [], current.command, up_parts(current, context), shown)
+        operation = Up(environments or [], current.command, up_parts(current, chosen), shown)
         record = operation.run()
     if as_json:
         print_json(report(record, operation.environments))
@@ -62,7 +94,7 @@ def report(record: Record, environments: Sequence[Environment]) -> dict:
         **record.as_json(),
         "environments": [
             {
-                "environment": environment.stack,
+                "name": environment.stack,
                 "namespace": environment.namespace,
                 "open": f"./careops open {environment.stack}",
                 "url": f"https://localhost:{environment.port}",

@@ -33,7 +33,12 @@ class Shown:
 def environment(name: str, site: str = "riverside", site_index: int = 0) -> Environment:
     stack = name if site_index == 0 else f"{site}.{name}"
     return Environment(
-        stack=stack, site=site, name=name, namespace=f"{site}-{name}", port=default_port(site_index, name)
+        stack=stack,
+        site=site,
+        name=name,
+        namespace=f"{site}-{name}",
+        port=default_port(site_index, name),
+        memory_bytes=GIB,
     )
 
 

@@ -29,7 +29,7 @@ class Parts:
         self.environ = dict(environ)
         return PytestRun(code=self._codes[marker], closing=f"=== closing line of {marker} ===")
 
-    def careops(self, arguments, environ):
+    def careops(self, arguments, _environ):
         self.did.append(f"careops {arguments[0]}")
         return self._up if arguments[0] == "up" else 0
 

@@ -1,0 +1,147 @@
+"""The toolchain and the images as one graph of tasks, and what of it is there already."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from operations.session import Session
+    from toolchain.progress import Reporter
+    from toolchain.resolve import Resolved
+    from toolchain.tasks import Task
+
+
+def cluster_builds() -> tuple[str, ...]:
+    """Return the Go builds an embedded cluster needs, the longest first: what waits for it waits longest."""
+    from toolchain.cluster.cluster import BUILDS
+
+    return BUILDS
+
+
+def debian_packages() -> tuple[str, ...]:
+    """Return every Debian package that builds and images need on this machine."""
+    from toolchain.images.rootfs import HOST_PACKAGES
+    from toolchain.recipes import BUILDS
+
+    named = [*HOST_PACKAGES, *(package for build in BUILDS.values() for package in build.debian_packages)]
+    return tuple(dict.fromkeys(named))
+
+
+def looks_built(session: Session) -> bool:
+    """Return whether every build has a result in the cache.
+
+    A look at names only: asking the store itself needs a compiler's version and reads every byte. When a result turns
+    out to be of another version, the build simply happens.
+    """
+    from toolchain.recipes import BUILDS
+
+    return all(any(session.paths.artifacts.glob(f"{name}-*")) for name in BUILDS if name != "pulumi")
+
+
+def install_packages(session: Session, reporter: Reporter) -> str:
+    """Install the Debian packages that are missing; return a line about it."""
+    from toolchain.host import install_debian_packages
+
+    installed = install_debian_packages(
+        debian_packages(), reporter, environ=session.environ, log=session.paths.logs / "apt.log"
+    )
+    return f"installed {', '.join(installed)}" if installed else "all present"
+
+
+def build(session: Session, *, embedded: bool, reporter: Reporter) -> str:
+    """Build or fetch everything, as much at once as two cores allow; return a line about it.
+
+    Raises:
+        TaskFailed: Something could not be had; what had not started was cancelled, what is done is kept.
+    """
+    from toolchain.tasks import run_tasks
+
+    done = run_tasks(graph(session, embedded=embedded), reporter)
+    slow = [one for one in done if one.seconds >= 1]
+    return (
+        f"{len(done)} parts, {len(slow)} of them took longer than a second" if slow else f"{len(done)} parts, all there"
+    )
+
+
+def graph(session: Session, *, embedded: bool) -> list[Task]:
+    """Return everything that must exist before a cluster can be deployed to."""
+    from odoo_image import build as images
+    from toolchain import builds
+    from toolchain.tasks import Task
+
+    paths, environ = session.paths, session.environ
+    names = [*cluster_builds(), "cloudnative-pg"] if embedded else ["cloudnative-pg"]
+    tasks = [
+        Task(name="pulumi", title="Pulumi", run=lambda reporter: place_pulumi(session, reporter)),
+        *builds.tasks(paths, names, environ=environ),
+        *images.tasks(paths, site_modules(session)),
+    ]
+    if embedded:
+        tasks.append(
+            Task(
+                name="node",
+                title="Root file system of the node",
+                run=lambda reporter: _node_rootfs(session, reporter),
+                lane="net",
+            )
+        )
+    return tasks
+
+
+def site_modules(session: Session) -> tuple[str, ...]:
+    """Return every Odoo module some site asks for, sorted; the baselines carry them all."""
+    from infra.settings import load_sites
+
+    return tuple(sorted({module for site in load_sites(session.paths.root).values() for module in site.modules}))
+
+
+def place_pulumi(session: Session, reporter: Reporter) -> tuple[Resolved, ...]:
+    """Put the engine, the Python language host and the Kubernetes plugin where plain `pulumi` finds them.
+
+    Returns:
+        The three, each with where it came from.
+    """
+    from toolchain import resolve
+    from toolchain.pulumi import workspace
+
+    paths = session.paths
+    workspace.prepare(paths)
+    engine = resolve.resolve_engine(paths, reporter, session.environ)
+    workspace.place_engine(paths, engine.executable)
+    host = resolve.resolve_language_host(
+        engine,
+        lambda: workspace.place_language_host(paths, engine.executable.resolve().with_name(workspace.EXEC_SCRIPT)),
+    )
+    plugin = resolve.resolve_kubernetes_plugin(
+        paths, reporter, session.environ, lambda: workspace.place_kubernetes_plugin(paths)
+    )
+    if not plugin.stand_in:
+        _link(workspace.plugin_folder(paths) / workspace.KUBERNETES_PLUGIN, plugin.executable)
+    return engine, host, plugin
+
+
+def _link(link: Path, target: Path) -> None:
+    """Make a symbolic link, in place of whatever was there."""
+    link.parent.mkdir(parents=True, exist_ok=True)
+    draft = link.with_name(f".{link.name}.{os.getpid()}")
+    draft.unlink(missing_ok=True)
+    draft.symlink_to(target)
+    draft.replace(link)
+
+
+def _node_rootfs(session: Session, reporter: Reporter) -> None:
+    from toolchain.cluster.rootfs import ensure_rootfs
+    from toolchain.cluster.spec import Layout
+
+    ensure_rootfs(session.paths, Layout.of(session.paths.state).rootfs, reporter)
+
+
+def missing_packages(names: Sequence[str]) -> tuple[str, ...]:
+    """Return which of these Debian packages are not installed."""
+    from toolchain import host
+
+    return host.missing_packages(names)

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import pytest
+
+from operations.errors import OperationError
+from operations.existing import ExistingCluster, images_missing, read_context, refuse_change_of_cluster, renamed
+from operations.exit_codes import ExitCode
+
+REFERENCE = "careops.local/odoo:19.0@sha256:" + "a" * 64
+
+
+def test_an_image_in_a_registry_keeps_its_tag_and_its_digest():
+    assert renamed(REFERENCE, "registry.example.org/careops/") == (
+        "registry.example.org/careops/odoo:19.0@sha256:" + "a" * 64
+    )
+    assert renamed(REFERENCE, None) == REFERENCE
+
+
+@pytest.fixture
+def kubectl(tmp_path):
+    """A kubectl on PATH that answers as told."""
+
+    def make(script: str) -> dict[str, str]:
+        program = tmp_path / "kubectl"
+        program.write_text(f"#!/bin/sh\n{script}\n")
+        program.chmod(0o755)
+        return {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+
+    return make
+
+
+def test_only_the_named_context_is_taken_and_with_its_certificates(kubectl):
+    environ = kubectl('echo "$@"')
+    assert read_context("kind-a", environ).split() == [
+        "config",
+        "view",
+        "--raw",
+        "--minify",
+        "--flatten",
+        "--context=kind-a",
+    ]
+
+
+def test_an_unknown_context_is_refused_with_the_way_to_list_them(kubectl):
+    with pytest.raises(OperationError) as caught:
+        read_context("nope", kubectl("echo 'context nope does not exist' >&2; exit 1"))
+    assert caught.value.code == ExitCode.CLUSTER
+    assert "does not exist" in caught.value.problems[0].why
+    assert "get-contexts" in caught.value.problems[0].action
+
+
+def test_without_kubectl_an_existing_cluster_is_refused_at_once():
+    with pytest.raises(OperationError) as caught:
+        read_context("kind-a", {"PATH": "/nowhere"})
+    assert caught.value.code == ExitCode.TOOLCHAIN
+
+
+@pytest.mark.parametrize(("kind", "wants_existing"), [("embedded", True), ("existing", False)])
+def test_a_platform_does_not_move_to_another_cluster_by_an_option(tmp_path, kind, wants_existing):
+    with pytest.raises(OperationError) as caught:
+        refuse_change_of_cluster(kind, wants_existing=wants_existing, state=tmp_path)
+    assert caught.value.code == ExitCode.USAGE
+    refuse_change_of_cluster(None, wants_existing=wants_existing, state=tmp_path)
+    refuse_change_of_cluster(kind, wants_existing=not wants_existing, state=tmp_path)
+
+
+def test_missing_images_name_the_archive_and_both_ways_to_bring_them(tmp_path):
+    problem = images_missing(ExistingCluster(context="kind-a"), tmp_path / "images.tar").problems[0]
+    assert "images.tar" in problem.action
+    assert "--registry" in problem.action
