@@ -163,21 +163,21 @@ class _Job:
 
     paths: Paths
     build: GoBuild
-    go: golang.Go
     store: Store
     key: str
+    reporter: Reporter
     environ: Mapping[str, str]
 
     @classmethod
     def of(cls, paths: Paths, name: str, reporter: Reporter, environ: Mapping[str, str]) -> _Job:
         build = record(name)
-        go = golang.provide(paths, reporter, environ)
+        version = golang.expected_version(environ)
         return cls(
             paths=paths,
             build=build,
-            go=go,
             store=Store(paths.cache, reporter),
-            key=key(build, paths.modules / name, go_version=go.version, machine=os.uname().machine),
+            key=key(build, paths.modules / name, go_version=version, machine=os.uname().machine),
+            reporter=reporter,
             environ=environ,
         )
 
@@ -185,10 +185,11 @@ class _Job:
         return self.store.get(self.build.name, self.key)
 
     def compiler(self) -> golang.Compiler:
+        go = golang.provide(self.paths, self.reporter, self.environ)
         return golang.Compiler(
-            go=self.go,
+            go=go,
             module=self.paths.modules / self.build.name,
-            env=golang.environment(self.paths, self.go, self.environ, cgo=self.build.cgo),
+            env=golang.environment(self.paths, go, self.environ, cgo=self.build.cgo),
             log=self.paths.logs / f"build-{self.build.name}.log",
         )
 

