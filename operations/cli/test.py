@@ -11,10 +11,10 @@ from operations.exit_codes import ExitCode
 
 def register(app: typer.Typer) -> None:
     """Add the command to the application."""
-    app.command("test")(test_everything)
+    app.command("test")(check_everything)
 
 
-def test_everything(
+def check_everything(
     fast: Annotated[
         bool, typer.Option("--fast", help="Only checks and tests that need no platform: under two minutes.")
     ] = False,
