@@ -47,7 +47,7 @@ def main() -> None:
     conf.write_text(CONF, encoding="utf-8")
 
     def odoo(*words: str) -> None:
-        argv = ("/usr/bin/odoo", words[0], "-c", "/run/odoo.conf", *words[1:])
+        argv = ("/usr/bin/odoo", *words, "-c", "/run/odoo.conf")
         subprocess.run(Inside(tree=str(scratch / "odoo"), argv=argv, uid=uid).command(), check=True)
 
     with postgresql.serving():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import time
 from contextlib import contextmanager
@@ -84,7 +85,7 @@ class Postgresql:
             self._wait(server)
             yield
         finally:
-            server.terminate()  # a "smart" stop would wait for clients; the sandbox ends them all the same
+            server.send_signal(signal.SIGINT)  # "fast": ends the clients instead of waiting for them
             server.wait(timeout=60)
 
     def _wait(self, server: subprocess.Popen[bytes]) -> None:

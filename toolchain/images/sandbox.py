@@ -18,7 +18,7 @@ import tempfile
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from toolchain.errors import BuildFailed
 from toolchain.process import run
@@ -194,3 +194,78 @@ def scratch(parent: Path, prefix: str) -> Generator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+class Session:
+    """A sandbox that stays, for running one program after another in its trees.
+
+    Use as a context manager; leaving it ends everything in it.
+
+    Args:
+        trees: Mounted at the start.
+    """
+
+    def __init__(self, trees: Sequence[Tree]) -> None:
+        self._trees = trees
+        self._process: subprocess.Popen[bytes] | None = None
+        self._first = 0
+
+    def __enter__(self) -> Self:
+        document = json.dumps({"trees": [asdict(tree) for tree in self._trees], "arguments": {}})
+        program = (
+            "import sys; from toolchain.images import sandbox; sandbox.enter(); print(flush=True); sys.stdin.read()"
+        )
+        environment = {
+            "PATH": os.environ.get("PATH", PROGRAM_PATH),
+            "PYTHONPATH": str(Path(__file__).parents[2]),
+            "CAREOPS_SANDBOX": document,
+        }
+        self._process = subprocess.Popen(
+            [*UNSHARE, sys.executable, "-c", program], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        output = self._process.stdout
+        if output is None or output.readline() != b"\n":
+            self.close()
+            raise BuildFailed(
+                "a sandbox could not be set up",
+                why="its messages are above; it needs root and the kernel's namespaces",
+                action="run as root on a machine that allows unshare",
+            )
+        # The first process of the namespaces is the only child of `unshare`.
+        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text(encoding="utf-8")
+        self._first = int(children.split()[0])
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End every process of the sandbox; its mounts go with them."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    def command(self, inside: Inside) -> list[str]:
+        """Return a command line that runs the program in the sandbox, from outside."""
+        entered = ("nsenter", "--target", str(self._first), "--mount", "--pid", "--net", "--ipc", "--uts")
+        return [*entered, *inside.command()]
+
+    def run(
+        self, inside: Inside, *, stdin: str | None = None, seconds: float = 600
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a program to its end, whatever its status.
+
+        Args:
+            inside: What to run.
+            stdin: Its input.
+            seconds: How long it may take.
+        """
+        return subprocess.run(
+            self.command(inside), input=stdin, capture_output=True, text=True, check=False, timeout=seconds
+        )
+
+
+def unpack_image(layers: Sequence[Path], target: Path) -> None:
+    """Unpack an image's layers, lowest first, as a container runtime would; our layers never remove files."""
+    for layer in layers:
+        extract(layer, target)

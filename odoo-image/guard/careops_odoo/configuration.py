@@ -45,7 +45,8 @@ def render(template: Path, pod: Pod, settings: Settings, master_hash: str, role:
         pod: Where the database is.
         settings: The environment's settings.
         master_hash: Hash of the database manager's password.
-        role: Which process it is for: only ``web`` serves HTTP, only ``cron`` runs scheduled actions.
+        role: Which process it is for: only ``web`` serves HTTP; ``migrate`` runs no scheduled actions, whatever the
+            settings say.
     """
     environment = jinja2.Environment(
         undefined=jinja2.StrictUndefined,
@@ -62,9 +63,10 @@ def render(template: Path, pod: Pod, settings: Settings, master_hash: str, role:
         "smtp": settings.smtp,
         "role": role,
         "workers": sizing.workers if role == "web" else 0,
-        "cron_threads": settings.cron_threads if role == "cron" else 0,
-        "limit_memory_soft": sizing.limit_memory_soft,
-        "limit_memory_hard": sizing.limit_memory_hard,
+        "cron_threads": settings.cron_threads if role != "migrate" else 0,
+        # An upgrade serves nobody: the container's own limit is enough, a lower one would only make it fail.
+        "limit_memory_soft": sizing.limit_memory_soft if role != "migrate" else 0,
+        "limit_memory_hard": sizing.limit_memory_hard if role != "migrate" else 0,
         "master_hash": master_hash,
     }
     return environment.get_template(TEMPLATE).render(**values)

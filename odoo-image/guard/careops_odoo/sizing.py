@@ -13,7 +13,7 @@ SHARED_BYTES = 300 * MIB
 """Master and long-poll process: 164 + 101 MB resident, measured with 163 modules, rounded up."""
 
 FEWEST_WORKERS = 2
-"""Below two, one slow request would stop the site; threads in one process serve better, and take less memory."""
+"""With one, a slow request would stop the site. Two with master and long-poll take 429 MB (measured)."""
 
 SOFT_FLOOR, SOFT_CEILING = 1024 * MIB, 2048 * MIB
 """Odoo compares the limit with *virtual* memory, several times what is resident; 2 GiB is its own default."""
@@ -21,7 +21,7 @@ SOFT_FLOOR, SOFT_CEILING = 1024 * MIB, 2048 * MIB
 
 @dataclass(frozen=True, kw_only=True)
 class Sizing:
-    """The process model: workers 0 means threads in one process, and no separate long-poll port."""
+    """The process model: workers 0 means threads in one process, and no long-poll port of its own."""
 
     workers: int
     limit_memory_soft: int
@@ -38,13 +38,12 @@ def size(memory_bytes: int, cpu_millicores: int, workers: int | None) -> Sizing:
 
     Returns:
         With workers undecided: the smaller of what the CPU limit serves (Odoo's rule of thumb, two per core plus one)
-        and what the memory limit holds; threads when that is less than two.
+        and what the memory limit holds, but at least two, so that the long-poll port exists unless the settings say 0.
     """
     if workers is None:
         by_cpu = 2 * max(cpu_millicores, 1000) // 1000 + 1
         by_memory = max(memory_bytes - SHARED_BYTES, 0) // WORKER_BYTES if memory_bytes else by_cpu
-        workers = min(by_cpu, by_memory)
-        workers = workers if workers >= FEWEST_WORKERS else 0
+        workers = max(min(by_cpu, by_memory), FEWEST_WORKERS)
     soft = min(max(memory_bytes * 3 // 4, SOFT_FLOOR), SOFT_CEILING) if memory_bytes else SOFT_CEILING
     # The ratio of soft to hard limit is that of Odoo's defaults, 2048 to 2560 MiB.
     return Sizing(workers=workers, limit_memory_soft=soft, limit_memory_hard=soft * 5 // 4)
