@@ -39,9 +39,17 @@ def _variables(container: Container) -> tuple[dict[str, Node], list[Node]]:
     return named, unseen
 
 
+def _uses_a_socket(named: dict[str, Node]) -> bool:
+    """Tell whether the client talks through a file in its own pod, where libpq has no use for TLS."""
+    host = named["PGHOST"].at("value").value if "PGHOST" in named else None
+    return isinstance(host, str) and host.startswith("/") and "PGHOSTADDR" not in named
+
+
 def _client(container: Container) -> Iterator[Observation]:
     named, unseen = _variables(container)
     yield from (doubt(node) for node in unseen if node.unknown)
+    if _uses_a_socket(named):
+        return
     mode = named.get("PGSSLMODE")
     if _CLIENT & named.keys() or mode is not None:
         if mode is None:

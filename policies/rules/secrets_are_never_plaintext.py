@@ -131,10 +131,7 @@ def _decoded(text: str) -> str:
 
 def _secret(resource: Resource) -> Iterator[Observation]:
     for section in ("data", "stringData"):
-        content = resource.properties.at(section)
-        if content.secret:
-            continue
-        for key, value in content.entries():
+        for key, value in resource.properties.at(section).entries():
             if value.unknown and not value.secret:
                 yield doubt(value)
             elif not value.secret and not value.absent:

@@ -58,6 +58,11 @@ CONTAINER_VIOLATIONS = [
     ("postgresql-requires-tls", "env", [{"name": "PGSSLMODE", "value": "require"}]),
     ("postgresql-requires-tls", "env", [{"name": "PGSSLMODE", "value": "verify-full"}]),  # no PGSSLROOTCERT
     ("postgresql-requires-tls", "env", [{"name": "DATABASE", "value": "postgresql://odoo@db/odoo"}]),
+    (
+        "postgresql-requires-tls",
+        "env",
+        [{"name": "PGHOST", "value": "/run"}, {"name": "PGHOSTADDR", "value": "10.0.0.1"}],
+    ),
     ("postgresql-requires-tls", "args", ["--dsn", "host=db sslmode=prefer"]),
     ("postgresql-requires-tls", "command", ["psql", "postgres://odoo@db/odoo?sslmode=require"]),
     ("secrets-are-never-plaintext", "env", [{"name": "ADMIN_PASSWORD", "value": "hunter2"}]),
@@ -76,6 +81,7 @@ CONTAINER_COMPLIANCE = [
     ("pods-have-resource-limits", "resources.limits.cpu", 0.5),
     ("images-are-pinned-by-digest", "image", "odoo@sha256:" + "0" * 64),
     ("postgresql-requires-tls", "env", None),
+    ("postgresql-requires-tls", "env", [{"name": "PGHOST", "value": "/controller/run"}]),  # as in CloudNativePG's pods
     ("postgresql-requires-tls", "args", ["postgresql://odoo@db/odoo?connect_timeout=3&sslmode=verify-full"]),
     ("secrets-are-never-plaintext", "env", [{"name": "ADMIN_PASSWORD_FILE", "value": "/run/secrets/admin"}]),
     ("secrets-are-never-plaintext", "env", [{"name": "SECRET_NAME", "value": "odoo-secrets"}]),
