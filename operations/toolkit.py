@@ -27,7 +27,9 @@ def debian_packages() -> tuple[str, ...]:
     from toolchain.images.rootfs import HOST_PACKAGES
     from toolchain.recipes import BUILDS
 
-    named = [*HOST_PACKAGES, *(package for build in BUILDS.values() for package in build.debian_packages)]
+    # Go and apt trust what ca-certificates brings; a machine that had Python already may lack it.
+    compilers = [package for build in BUILDS.values() for package in build.debian_packages]
+    named = ["ca-certificates", *HOST_PACKAGES, *compilers]
     return tuple(dict.fromkeys(named))
 
 

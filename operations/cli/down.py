@@ -59,11 +59,11 @@ def down(
             _show(plan)
         if plan_only:
             return
-        missing = names_to_confirm(plan, confirm or [])
-        if ask.may_ask(no_input=no_input):
-            missing = tuple(stack for stack in missing if not ask.typed_name(stack))
-        refuse_unconfirmed(missing)
-        ask.agreed("Destroy this", yes=yes or bool(confirm), no_input=no_input)
+        asked = names_to_confirm(plan, confirm or [])
+        may_ask = ask.may_ask(no_input=no_input)
+        refuse_unconfirmed(tuple(stack for stack in asked if not (may_ask and ask.typed_name(stack))))
+        # Whoever gave a name has agreed to the plan it is part of.
+        ask.agreed("Destroy this", yes=yes or bool(confirm or asked), no_input=no_input)
         with reporter() as shown:
             carry_out(plan, teardown.Teardown(current), shown, alive=lambda: live.cluster_answers(current))
     if as_json:
