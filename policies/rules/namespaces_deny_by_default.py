@@ -20,8 +20,8 @@ _DIRECTIONS: Final = ("Ingress", "Egress")
 
 
 def _is_everything(selector: Node) -> bool:
-    """Tell whether a pod selector is present and empty, which selects every pod of the namespace."""
-    return not selector.absent and selector.at("matchLabels").value in (None, {}) and _no_items(selector)
+    """Tell whether a pod selector selects every pod: an empty one does, and an absent one is an empty one to the API."""
+    return selector.at("matchLabels").value in (None, {}) and _no_items(selector)
 
 
 def _no_items(selector: Node) -> bool:
