@@ -20,7 +20,7 @@ _DIRECTIONS: Final = ("Ingress", "Egress")
 
 
 def _is_everything(selector: Node) -> bool:
-    """Tell whether a pod selector selects every pod: an empty one does, and an absent one is an empty one to the API."""
+    """Tell whether a pod selector selects every pod, as an empty one does; to the API an absent one is empty."""
     return selector.at("matchLabels").value in (None, {}) and _no_items(selector)
 
 
@@ -44,7 +44,8 @@ def _judge_policy(policy: Resource) -> tuple[set[str], list[Observation]]:
     """Return the directions a policy closes for the whole namespace, and what is wrong with it."""
     spec = policy.properties.at("spec")
     selector = spec.at("podSelector")
-    unseen = [node for node in (spec, selector, spec.at("policyTypes")) if node.unknown]
+    parts = (selector, selector.at("matchLabels"), selector.at("matchExpressions"), *spec.at("policyTypes").each())
+    unseen = [node for node in (*parts, *_rules(spec, "Ingress"), *_rules(spec, "Egress")) if node.unknown]
     if unseen:
         return set(), [doubt(unseen[0])]
     if not _is_everything(selector):
@@ -89,10 +90,10 @@ def _observe(name: str, context: Context) -> Iterator[Observation]:
     doubts += [
         Doubt(path="", reason=f"the namespace of NetworkPolicy {policy.name} is not known yet") for policy in unsure
     ]
+    # An unseen policy could close the namespace, and it could as well open all of it.
+    yield from doubts
     missing = [direction.lower() for direction in _DIRECTIONS if direction not in closed]
-    if missing and doubts:
-        yield from doubts
-    elif missing:
+    if missing and not doubts:
         message = f"namespace {name} is open: no NetworkPolicy denies {' and '.join(missing)} for all of its pods"
         yield Finding(path="", message=message)
 

@@ -182,10 +182,18 @@ def test_a_policy_of_another_namespace_closes_nothing(body, judged):
         policy(podSelector=UNKNOWN),
         {**policy(policyTypes=["Ingress", "Egress"]), "metadata": {"name": "policy", "namespace": UNKNOWN}},
         {**policy(), "spec": UNKNOWN},
+        policy(podSelector={"matchLabels": UNKNOWN}),
+        policy(podSelector={"matchExpressions": UNKNOWN}),
+        policy(policyTypes=["Ingress", UNKNOWN]),
+        policy(policyTypes=["Ingress", "Egress"], ingress=UNKNOWN),
+        policy(policyTypes=["Ingress", "Egress"], egress=[UNKNOWN]),
     ],
 )
-def test_a_policy_that_is_not_known_yet_leaves_the_namespace_open(unsure, body, judged):
+def test_a_policy_that_is_not_known_yet_leaves_the_namespace_undetermined(unsure, body, judged):
     assert isinstance(judged(DENY, body("core/Namespace"), body("apps/Deployment"), unsure), Undetermined)
+    closed = policy(policyTypes=["Ingress", "Egress"])
+    verdict = judged(DENY, body("core/Namespace"), body("apps/Deployment"), closed, unsure)
+    assert isinstance(verdict, Undetermined), "what is not known yet may open all of it again"
 
 
 def test_a_namespace_without_workloads_has_nothing_to_close(body, judged):
