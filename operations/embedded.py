@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from operations.errors import Problem
+from operations.session import API_PORT_VARIABLE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +24,18 @@ def cluster(session: Session) -> EmbeddedCluster:
     """Return this checkout's embedded cluster; nothing is started."""
     from toolchain.cluster.cluster import EmbeddedCluster
 
-    return EmbeddedCluster(session.paths, session.api_port)
+    return EmbeddedCluster(session.paths, api_port(session))
+
+
+def api_port(session: Session) -> int:
+    """Return the API server's port: what the environment says, else the last one used, else the default."""
+    from toolchain.cluster.node import read_record
+    from toolchain.cluster.spec import Layout
+
+    record = read_record(Layout.of(session.paths.state))
+    if record is None or session.environ.get(API_PORT_VARIABLE):
+        return session.api_port
+    return record.api_port
 
 
 class EmbeddedPart:
@@ -101,13 +113,14 @@ def port_problem(session: Session) -> Problem | None:
     from toolchain.cluster.errors import PortTaken
     from toolchain.cluster.hostcheck import check_port
 
+    port = api_port(session)
     try:
-        check_port(session.api_port)
+        check_port(port)
     except PortTaken as error:
         return Problem(
             what=error.what.removesuffix("."),
-            why=f"the embedded cluster's API server listens there; {error.why}",
-            action=f"end that program, or choose another port: CAREOPS_API_PORT={session.api_port + 1} ./careops up",
+            why=f"the API server of the embedded cluster listens there; {error.why}",
+            action=f"end that program, or choose another port: {API_PORT_VARIABLE}={port + 1} ./careops up",
         )
     return None
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from toolchain.errors import ToolchainError
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
@@ -34,13 +36,18 @@ def debian_packages() -> tuple[str, ...]:
 
 
 def looks_built(session: Session) -> bool:
-    """Return whether every build has a result in the cache.
+    """Return whether every build and every image is in the cache.
 
     A look at names only: asking the store itself needs a compiler's version and reads every byte. When a result turns
     out to be of another version, the build simply happens.
     """
+    from odoo_image import build as images
     from toolchain.recipes import BUILDS
 
+    try:
+        images.image_refs(session.paths)
+    except ToolchainError:
+        return False
     return all(any(session.paths.artifacts.glob(f"{name}-*")) for name in BUILDS if name != "pulumi")
 
 

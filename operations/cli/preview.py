@@ -33,7 +33,7 @@ def preview(environments: Environments = None, as_json: AsJson = False) -> None:
 
     current = session()
     chosen = choose(live.environments(current), environments or [])
-    live.require_platform(current)
+    live.cluster_reader(current)  # says so when there is no cluster, or a stopped one
     with live.platform_lock(current), reporter() as shown:
         platform, *plans = [
             _preview(current, stack, shown) for stack in (PLATFORM_STACK, *(one.stack for one in chosen))

@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import os
+import socket
+
+from operations import embedded
 from operations.machine import CACHE_BYTES, GIB, LINK_MEMORY, PLATFORM_MEMORY, STATE_BYTES, Machine, judge, requirements
 
 
@@ -46,3 +50,17 @@ def test_a_further_environment_on_a_running_platform_needs_only_its_own(make_env
 
 def test_a_fit_machine_has_no_problem(make_environment, make_host):
     assert judge(Machine(host=make_host()), four(make_environment)) == ()
+
+
+def test_a_taken_port_is_a_problem_with_its_holder_and_the_variable_that_chooses_another(tmp_path):
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        port = holder.getsockname()[1]
+        environ = {"HOME": str(tmp_path), "CAREOPS_STATE": str(tmp_path), "CAREOPS_API_PORT": str(port)}
+        problem = embedded.port_problem(open_session(["up"], environ))
+        assert problem is not None
+        assert str(port) in problem.what
+        assert str(os.getpid()) in problem.why
+        assert f"CAREOPS_API_PORT={port + 1}" in problem.action
+    assert embedded.port_problem(open_session(["up"], environ)) is None
