@@ -5,6 +5,7 @@ import socket
 
 from operations import embedded
 from operations.machine import CACHE_BYTES, GIB, LINK_MEMORY, PLATFORM_MEMORY, STATE_BYTES, Machine, judge, requirements
+from operations.session import open_session
 
 
 def four(make_environment):
