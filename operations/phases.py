@@ -119,7 +119,7 @@ def run_phases(
             outcome = "interrupted"
             raise
         except Exception as error:
-            note = str(error)
+            note = str(error).partition("\n")[0]
             raise
         finally:
             seconds = round(clock() - begin, 3)

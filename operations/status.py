@@ -76,7 +76,7 @@ class PartStatus:
 
 PLATFORM_PARTS: tuple[tuple[str, str, str, str], ...] = (
     ("dns", "kube-system", "coredns", "names inside the cluster"),
-    ("storage", "kube-system", "local-path-provisioner", "volumes"),
+    ("storage", "local-path-storage", "local-path-provisioner", "volumes"),
     ("database operator", OPERATOR_NAMESPACE, "cnpg-controller-manager", "PostgreSQL clusters"),
 )
 """Name, namespace, Deployment, what it is for."""

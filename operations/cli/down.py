@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from operations.cli.options import AsJson, Environments, NoInput, Yes
+from operations.cli.options import AsJson, NoInput, Yes
 
 if TYPE_CHECKING:
     from operations.down import DownPlan
@@ -18,7 +18,10 @@ def register(app: typer.Typer) -> None:
 
 
 def down(
-    environments: Environments = None,
+    environments: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="ENV", help="Environments to destroy, such as dev.", show_default=False),
+    ] = None,
     everything: Annotated[
         bool,
         typer.Option("--all", help="All environments, the shared platform, and the embedded cluster with its state."),
