@@ -99,11 +99,7 @@ class EmbeddedCluster:
             ToolchainError: a program or an image could not be made.
         """
         reporter = reporter or NullReporter()
-        record = node.running(self.layout)
-        if record is None or record.api_port != self.spec.api_port:
-            hostcheck.check_port(self.spec.api_port)
-        hostcheck.check_host(self.paths.state)
-        cgroups = groups.detect()
+        cgroups = self._check(node.running(self.layout))
         with self._locked():
             prepared = self._prepare(reporter)
             with reporter.step("Starting the embedded cluster") as step:
@@ -201,6 +197,16 @@ class EmbeddedCluster:
         return Forward.start(self.layout, program, target=f"{address}:{port}", host_port=host_port)
 
     # -- parts of a start ------------------------------------------------------------------------------------
+
+    def _check(self, record: node.NodeRecord | None) -> groups.Cgroups:
+        """Refuse what cannot work before anything is touched; return the machine's control groups."""
+        cgroups = groups.detect()
+        own = record is not None and record.api_port == self.spec.api_port
+        # A node without a readable record may still hold the port: it is ended first, and the port is checked then.
+        if not own and (record is not None or not groups.member_processes(cgroups, self.layout.name)):
+            hostcheck.check_port(self.spec.api_port)
+        hostcheck.check_host(self.paths.state)
+        return cgroups
 
     @contextlib.contextmanager
     def _locked(self) -> Generator[None]:

@@ -173,9 +173,10 @@ def stop(layout: Layout, cgroups: Cgroups, *, gracefully: bool = True) -> None:
     if init is not None and gracefully:
         processes.send(init, signal.SIGTERM)
         processes.wait_gone(init, STOP_SECONDS)
-    if record is not None:
-        processes.send(record.launcher, signal.SIGKILL)
-        processes.wait_gone(record.launcher, STOP_SECONDS)
+    launcher = record.launcher if record is not None else _launcher_of(groups.member_processes(cgroups, layout.name))
+    if launcher is not None:
+        processes.send(launcher, signal.SIGKILL)
+        processes.wait_gone(launcher, STOP_SECONDS)
     for number in groups.member_processes(cgroups, layout.name):
         member = processes.identify(number)
         if member is not None:
@@ -225,6 +226,15 @@ def entering(layout: Layout, argv: Sequence[str]) -> list[str]:
     namespaces = ("--mount", "--pid", "--net", "--uts", "--ipc", "--cgroup", "--root", "--wd")
     environment = ("env", "-i", f"PATH={NODE_PATH}", "HOME=/root")
     return ["nsenter", "--target", str(init.number), *namespaces, *environment, *argv]
+
+
+def _launcher_of(members: Sequence[int]) -> ProcessId | None:
+    """Find the launcher without a record: it is the parent of the process that made the namespaces."""
+    for number in members:
+        above = processes.parent(number) if processes.command(number)[:1] == ("unshare",) else None
+        if above is not None and str(SCRIPTS / "launch.sh") in processes.command(above):
+            return processes.identify(above)
+    return None
 
 
 def log_tail(layout: Layout, name: str) -> str:

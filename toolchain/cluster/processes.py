@@ -51,6 +51,12 @@ def children(number: int) -> list[int]:
     return found
 
 
+def parent(number: int) -> int | None:
+    """Return the number of a process's parent, or None when the process ended."""
+    fields = _stat(number)
+    return int(fields[1]) if fields is not None else None
+
+
 def send(process: ProcessId, number: signal.Signals) -> None:
     """Send a signal if this very process still runs."""
     if process.alive():
@@ -120,7 +126,7 @@ def usage(number: int) -> Usage:
 
 
 def _stat(number: int) -> list[str] | None:
-    """Return the fields of /proc/N/stat after the name: 0 is the state, 11 and 12 the times, 19 the start."""
+    """Return the fields of /proc/N/stat after the name: 0 is the state, 1 the parent, 11 and 12 the times, 19 the start."""
     try:
         return (PROC / str(number) / "stat").read_text().rpartition(")")[2].split()
     except OSError:
