@@ -61,6 +61,8 @@ def tasks(paths: Paths, site_modules: Sequence[str] = ()) -> list[Task]:
             title="Odoo baselines: standard and demo",
             needs=("rootfs-odoo", "rootfs-postgresql", "odoo-modules"),
             run=images.baselines,
+            # One process computes and one serves it: beside a Go build both cores are used, alone one would idle.
+            lane="net",
         ),
         Task(
             name="image-odoo",

@@ -48,11 +48,14 @@ def test_no_database_password_and_no_clear_master_password_is_in_the_file(docume
 
 @pytest.mark.parametrize(
     ("role", "http", "cron", "workers"),
-    [("web", "True", "0", "3"), ("cron", "False", "2", "0"), ("migrate", "False", "0", "0")],
+    [("web", "True", "2", "3"), ("cron", "False", "2", "0"), ("migrate", "False", "0", "0")],
 )
-def test_each_role_does_its_own_work_only(document, pod_variables, *, role, http, cron, workers):
+def test_only_web_serves_and_a_migration_neither_serves_nor_schedules(
+    document, pod_variables, *, role, http, cron, workers
+):
     conf = options(document, pod_variables, role)
     assert (conf["http_enable"], conf["max_cron_threads"], conf["workers"]) == (http, cron, workers)
+    assert (conf["limit_memory_hard"] == "0") == (role == "migrate"), "an upgrade is bounded by its container only"
 
 
 def test_mail_goes_to_the_relay_of_the_settings_or_the_options_are_absent(document, pod_variables):
@@ -91,7 +94,7 @@ def test_the_master_password_s_hash_is_the_one_passlib_makes():
     [
         (2048 * MIB, 1000, None, 3),  # the CPU decides: 2 x 1 + 1
         (1200 * MIB, 4000, None, 2),  # the memory decides
-        (512 * MIB, 4000, None, 0),  # too little for two: threads
+        (512 * MIB, 4000, None, 2),  # never fewer: the edge counts on the long-poll port
         (4096 * MIB, 500, None, 3),  # less than a core counts as one
         (0, 2000, None, 5),  # no memory limit
         (512 * MIB, 1000, 4, 4),  # the settings decide

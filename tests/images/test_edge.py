@@ -1,0 +1,203 @@
+"""The edge in front of a backend that tells what reached it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+
+import pytest
+
+from tests.images.support import EDGE_UID, ODOO_UID, paths, unpack
+from toolchain.images.sandbox import Bind, Inside, Session, Tree, scratch
+
+pytestmark = pytest.mark.live
+
+
+@pytest.fixture(scope="module")
+def trees():
+    with scratch(paths().cache, "test-edge") as folder:
+        for name in ("edge", "odoo"):  # the client and the backend are Python programs: the odoo image has one
+            unpack(name, folder / name)
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("edge-tls")
+    subprocess.run(
+        [
+            "openssl",
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+            "-days",
+            "2",
+            "-subj",
+            "/CN=edge",
+            "-keyout",
+            folder / "tls.key",
+            "-out",
+            folder / "tls.crt",
+        ],
+        check=True,
+        capture_output=True,
+    )
+    folder.chmod(0o755)
+    (folder / "tls.key").chmod(0o644)
+    return folder
+
+
+UPSTREAMS = {"UPSTREAM_HTTP": "127.0.0.1:8069", "UPSTREAM_WEBSOCKET": "127.0.0.1:8072"}
+
+
+def edge(trees, certificate, *argv, **env):
+    binds = (Bind(source=str(certificate), target="/run/careops/edge-tls"),)
+    tree = str(trees / "edge")
+    with Session([Tree(root=tree, binds=binds)]) as session:
+        return session.run(Inside(tree=tree, argv=argv, uid=EDGE_UID, env=env))
+
+
+def test_the_rendered_edge_configuration_is_valid(trees, certificate):
+    done = edge(trees, certificate, "/usr/local/bin/careops-edge", "test", **UPSTREAMS)
+    assert done.returncode == 0, done.stderr
+    assert "warn" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"UPSTREAM_HTTP": ""},
+        {"UPSTREAM_HTTP": "odoo"},
+        {"UPSTREAM_WEBSOCKET": "a:1; return 200"},
+        {"MAX_BODY_MIB": "1g"},
+    ],
+)
+def test_the_edge_refuses_variables_that_are_no_addresses(trees, certificate, change):
+    done = edge(trees, certificate, "/usr/local/bin/careops-edge", "test", **{**UPSTREAMS, **change})
+    assert done.returncode == 78, done.stderr
+
+
+BACKEND = """
+import http.server, json, sys, threading
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        body = json.dumps([self.path, dict(self.headers), self.server.server_port]).encode()
+        self.send_response(200); self.send_header("Set-Cookie", "session_id=x; HttpOnly"); self.end_headers()
+        self.wfile.write(body)
+    do_POST = do_GET
+    def log_message(self, *_): pass
+servers = [http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler) for port in (8069, 8072)]
+for server in servers[1:]: threading.Thread(target=server.serve_forever, daemon=True).start()
+servers[0].serve_forever()
+"""
+
+CLIENT = """
+import json, ssl, time, urllib.error, urllib.request, socket
+context = ssl._create_unverified_context()
+class Keep(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_): return None
+opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=context), Keep)
+def ask(url, **headers):
+    try:
+        answer = opener.open(urllib.request.Request(url, headers=headers), timeout=5)
+    except urllib.error.HTTPError as error:
+        answer = error
+    return [answer.status, dict(answer.headers), answer.read().decode()]
+for _ in range(100):
+    try: ask("http://127.0.0.1:8080/healthz"); ask("http://127.0.0.1:8069/"); break
+    except OSError: time.sleep(0.1)
+base = "https://127.0.0.1:8443"
+paths = json.loads(input())
+forged = {"X-Forwarded-For": "6.6.6.6", "X-Forwarded-Proto": "http"}
+print(json.dumps({path: ask(path if "://" in path else base + path, **forged) for path in paths}))
+"""
+
+
+def python(trees, text):
+    return Inside(tree=str(trees / "odoo"), argv=("/usr/bin/python3", "-c", text), uid=ODOO_UID)
+
+
+@pytest.fixture(scope="module")
+def edge_answers(trees, certificate):
+    """Answers of a running edge before a backend that tells what reached it; the client runs from the odoo image."""
+    asked = [
+        "http://127.0.0.1:8080/healthz",
+        "http://127.0.0.1:8080/web?a=1",
+        "/healthz",
+        "/web/login",
+        "/websocket",
+        "/web/static/x.js",
+        "/web/database/manager",
+        "/web//database/manager",
+        "/web/database",
+        "/WEB/database/selector",
+        "/%77eb/database/manager",
+        "/xmlrpc/2/db",
+        "/xmlrpc/db",
+        "/jsonrpc",
+        "/xmlrpc/2/common",
+        "/json/2/res.partner/search",
+        "/web/databases-of-plants",
+    ]
+    binds = (Bind(source=str(certificate), target="/run/careops/edge-tls"),)
+    mounted = [Tree(root=str(trees / "edge"), binds=binds), Tree(root=str(trees / "odoo"))]
+    with Session(mounted) as session:
+        nginx = Inside(tree=str(trees / "edge"), argv=("/usr/local/bin/careops-edge",), uid=EDGE_UID, env=UPSTREAMS)
+        started = [subprocess.Popen(session.command(inside)) for inside in (python(trees, BACKEND), nginx)]
+        done = session.run(python(trees, CLIENT), stdin=json.dumps(asked) + "\n", seconds=60)
+        assert done.returncode == 0, done.stderr
+        for process in started:
+            process.kill()
+            process.wait()
+    return json.loads(done.stdout)
+
+
+def test_plain_http_answers_the_probe_and_redirects_everything_else(edge_answers):
+    assert edge_answers["http://127.0.0.1:8080/healthz"][0] == 200
+    status, headers, _ = edge_answers["http://127.0.0.1:8080/web?a=1"]
+    assert (status, headers["Location"]) == (301, "https://127.0.0.1/web?a=1")
+
+
+def test_tls_reaches_odoo_with_forwarded_headers_that_a_client_cannot_set(edge_answers):
+    status, headers, body = edge_answers["/web/login"]
+    assert status == 200
+    assert "max-age=31536000" in headers["Strict-Transport-Security"]
+    assert "Secure" in headers["Set-Cookie"] or "secure" in headers["Set-Cookie"]
+    assert '"X-Forwarded-Proto": "https"' in body
+    assert "6.6.6.6" not in body
+    assert '"X-Forwarded-Host": "127.0.0.1:8443"' in body
+
+
+def test_the_websocket_goes_to_the_long_poll_port_and_all_else_to_http(edge_answers):
+    assert edge_answers["/websocket"][2].endswith("8072]")
+    assert edge_answers["/web/static/x.js"][2].endswith("8069]")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/web/database/manager",
+        "/web//database/manager",
+        "/web/database",
+        "/WEB/database/selector",
+        "/%77eb/database/manager",
+        "/xmlrpc/2/db",
+        "/xmlrpc/db",
+        "/jsonrpc",
+    ],
+)
+def test_the_database_manager_and_database_services_are_closed(edge_answers, path):
+    assert edge_answers[path][0] == 403
+
+
+@pytest.mark.parametrize("path", ["/xmlrpc/2/common", "/json/2/res.partner/search", "/web/databases-of-plants"])
+def test_what_integrations_use_stays_open(edge_answers, path):
+    assert edge_answers[path][0] == 200
+
+
+def test_the_edge_does_not_tell_its_version(edge_answers):
+    assert edge_answers["/web/database"][1]["Server"] == "nginx"
