@@ -120,7 +120,9 @@ def run_suite(session: Session, suite: Suite, parts: SuiteParts | None = None) -
 def _phases(run: _Run) -> None:
     environ = test_environment(run.session, run.suite)
     run.phase("code checks", lambda: judge_gate(run.parts.gate(), run.say))
-    fast = run.phase("tests without a platform", lambda: judge_pytest(run.parts.pytest("not live", environ)))
+    fast = run.phase(
+        "tests without a platform", lambda: judge_pytest(run.parts.pytest(selection("not live", run.suite), environ))
+    )
     if run.suite.fast:
         return
     if not fast:
@@ -128,12 +130,17 @@ def _phases(run: _Run) -> None:
         return
     try:
         if run.phase("up of the test platform", lambda: judge_command(run.parts.careops(["up"], environ))):
-            run.phase("live tests", lambda: judge_pytest(run.parts.pytest("live", environ)))
+            run.phase("live tests", lambda: judge_pytest(run.parts.pytest(selection("live", run.suite), environ)))
     finally:
         if run.suite.keep:
             run.say(f"the test platform stays: CAREOPS_STATE={environ['CAREOPS_STATE']} ./careops status")
         else:
             run.phase("removal of the test platform", lambda: judge_command(run.parts.careops(REMOVE, environ)))
+
+
+def selection(marker: str, suite: Suite) -> str:
+    """Return the marker expression for pytest: tests marked `full` only when the whole of everything was asked for."""
+    return marker if suite.full else f"{marker} and not full"
 
 
 REMOVE = ("down", "--all", "--yes", "--no-input", "--confirm", "training", "--confirm", "prod")

@@ -18,6 +18,7 @@ class Parts:
     def __init__(self, *, gate=(PASSED,), fast=0, live=0, up=0) -> None:
         self._gate, self._codes, self._up = gate, {"not live": fast, "live": live}, up
         self.did: list[str] = []
+        self.markers: list[str] = []
         self.environ: dict[str, str] = {}
 
     def gate(self):
@@ -25,6 +26,8 @@ class Parts:
         return self._gate
 
     def pytest(self, marker, environ):
+        self.markers.append(marker)
+        marker = marker.removesuffix(" and not full")
         self.did.append(f"pytest {marker}")
         self.environ = dict(environ)
         return PytestRun(code=self._codes[marker], closing=f"=== closing line of {marker} ===")
@@ -46,6 +49,16 @@ def test_the_whole_suite_checks_tests_brings_a_platform_up_tests_it_and_removes_
     closing = capsys.readouterr().out.split("== summary")[1]
     assert "=== closing line of live ===" in closing
     assert "=== closing line of not live ===" in closing
+
+
+@pytest.mark.parametrize(
+    ("full", "markers"),
+    [(False, ["not live and not full", "live and not full"]), (True, ["not live", "live"])],
+)
+def test_the_longest_tests_run_only_when_the_whole_of_everything_is_asked_for(session, full, markers):
+    parts = Parts()
+    run_suite(session, Suite(full=full), parts)
+    assert parts.markers == markers
 
 
 def test_fast_starts_no_platform(session):
