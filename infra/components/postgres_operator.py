@@ -34,7 +34,7 @@ class PostgresOperatorArgs:
 class PostgresOperator(pulumi.ComponentResource):
     """Run the operator that makes and mends every environment's PostgreSQL.
 
-    Creates the manifest's objects and the NetworkPolicies of its namespace; its Deployment starts last. Implements
+    Creates the manifest's objects and the NetworkPolicies of its namespace, which stand before it starts. Implements
     45 CFR 164.308(a)(7)(ii)(C), emergency mode operation.
     """
 
@@ -44,8 +44,10 @@ class PostgresOperator(pulumi.ComponentResource):
     def __init__(self, name: str, args: PostgresOperatorArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(type_token("platform", "PostgresOperator"), name, None, opts)
         first = [document for document in args.documents if document["kind"] == "Namespace"]
-        last = [document for document in args.documents if document["kind"] == "Deployment"]
-        between = [document for document in args.documents if document not in (*first, *last)]
+        running = [document for document in args.documents if document["kind"] == "Deployment"]
+        # Pulumi calls a service ready once a pod stands behind it, so it can only come after its deployment.
+        serving = [document for document in args.documents if document["kind"] == "Service"]
+        between = [document for document in args.documents if document not in (*first, *running, *serving)]
         standing: list[pulumi.Resource] = [self._declare(name, document, []) for document in first]
         rules: list[pulumi.Resource] = [
             kubernetes.networking.v1.NetworkPolicy(
@@ -59,8 +61,9 @@ class PostgresOperator(pulumi.ComponentResource):
             for plan in args.policies
         ]
         objects = [self._declare(name, document, standing) for document in between]
-        running = [self._declare(name, document, [*standing, *rules, *objects]) for document in last]
-        self.namespace = known_after(OPERATOR_NAMESPACE, *running)
+        operators = [self._declare(name, document, [*standing, *rules, *objects]) for document in running]
+        services = [self._declare(name, document, operators) for document in serving]
+        self.namespace = known_after(OPERATOR_NAMESPACE, *operators, *services)
         self.register_outputs({"namespace": self.namespace})
 
     def _declare(self, name: str, document: Document, after: list[pulumi.Resource]) -> pulumi.Resource:

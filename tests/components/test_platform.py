@@ -41,6 +41,12 @@ def test_the_operator_starts_after_its_definitions_rights_and_walls(platform):
     assert own <= set(deployment.dependencies)
 
 
+def test_no_service_is_waited_for_by_the_deployment_behind_it(platform):
+    (deployment,), (service,) = platform.of("Deployment"), platform.of("Service")
+    assert deployment.urn in service.dependencies
+    assert service.urn not in deployment.dependencies
+
+
 def test_definitions_are_passed_on_as_they_were_published(platform):
     (version,) = platform.of("CustomResourceDefinition")[0].spec["versions"]
     schema = version["schema"]["openAPIV3Schema"]

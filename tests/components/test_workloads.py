@@ -212,6 +212,14 @@ def test_on_three_nodes_prod_runs_two_replicas_spread_and_with_a_budget():
         assert recording.named("PodDisruptionBudget", name).spec["maxUnavailable"] == 1
 
 
+def test_a_service_comes_after_the_deployment_that_makes_it_ready(environment):
+    deployments = {each.metadata["name"]: each for each in environment.of("Deployment")}
+    for service in environment.of("Service"):
+        deployment = deployments[service.metadata["name"]]
+        assert deployment.urn in service.dependencies
+        assert service.urn not in deployment.dependencies
+
+
 def test_liveness_of_web_does_not_depend_on_the_database(environment):
     web = environment.pods()[naming.ODOO_WEB]["spec"]["containers"][0]
     assert web["readinessProbe"]["httpGet"]["path"] == "/web/health?db_server_status=1"
