@@ -126,7 +126,7 @@ def usage(number: int) -> Usage:
 
 
 def _stat(number: int) -> list[str] | None:
-    """Return the fields of /proc/N/stat after the name: 0 is the state, 1 the parent, 11 and 12 the times, 19 the start."""
+    """Return the fields of /proc/N/stat after the name: 0 state, 1 parent, 11 and 12 times, 19 start."""
     try:
         return (PROC / str(number) / "stat").read_text().rpartition(")")[2].split()
     except OSError:

@@ -118,6 +118,8 @@ def _api_server(spec: ClusterSpec) -> Service:
             authentication_config=f"{CONFIG}/authentication.yaml",
             authorization_mode="Node,RBAC",
             admission_control_config_file=f"{CONFIG}/admission.yaml",
+            # Nothing of the platform needs a privileged container, not even the makers of volumes: none is admitted.
+            allow_privileged="false",
             enable_admission_plugins="NodeRestriction,DenyServiceExternalIPs",
             encryption_provider_config=f"{PKI}/encryption.yaml",
             audit_policy_file=f"{CONFIG}/audit-policy.yaml",

@@ -115,14 +115,18 @@ class Workbench:
 
     def pod(self, name: str, *command: str, claim: str | None = None, image: str | None = None) -> None:
         """Make a pod from the probe image (restricted, uid 65534) and wait until it is ready."""
+        self.api.apply(self.manifest(name, *command, claim=claim, image=image))
+        self.ready(name)
+
+    def manifest(self, name: str, *command: str, claim: str | None = None, image: str | None = None) -> dict[str, Any]:
+        """Return the manifest of such a pod."""
         manifest = probe.pod(name, self.namespace, image or str(self.images["probe"]), command or ("sleep", "3600"))
         manifest["spec"]["restartPolicy"] = "Always"
         if claim:
             manifest["spec"]["securityContext"]["fsGroup"] = 65534
             manifest["spec"]["containers"][0]["volumeMounts"] = [{"name": "data", "mountPath": "/data"}]
             manifest["spec"]["volumes"] = [{"name": "data", "persistentVolumeClaim": {"claimName": claim}}]
-        self.api.apply(manifest)
-        self.ready(name)
+        return manifest
 
     def ready(self, name: str) -> dict[str, Any]:
         def check() -> Any:

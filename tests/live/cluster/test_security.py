@@ -82,28 +82,37 @@ def test_the_audit_log_tells_who_made_a_secret_and_never_its_content(bench, clus
     assert base64.b64encode(value.encode()).decode() not in text
 
 
-@pytest.mark.parametrize(
-    "change",
-    [{"privileged": True, "allowPrivilegeEscalation": True}, {"runAsUser": 0}, {"capabilities": {"drop": []}}],
-    ids=["privileged", "as root", "with capabilities"],
-)
-def test_a_namespace_that_says_nothing_refuses_what_is_not_restricted(bench, change):
-    manifest = pod("refused", bench.namespace, str(bench.images["probe"]), ["sleep", "1"])
+AS_ROOT = {"runAsUser": 0, "runAsNonRoot": False}
+PRIVILEGED = {"privileged": True, "allowPrivilegeEscalation": True}
+
+
+def changed_pod(bench, change):
+    manifest = pod("changed", bench.namespace, str(bench.images["probe"]), ["sleep", "3600"])
     manifest["spec"]["containers"][0]["securityContext"] |= change
-    if "runAsUser" in change:
-        manifest["spec"]["securityContext"]["runAsNonRoot"] = False
+    return manifest
+
+
+@pytest.mark.parametrize("change", [AS_ROOT, {"capabilities": {"drop": []}}, {"allowPrivilegeEscalation": True}])
+def test_a_namespace_that_says_nothing_refuses_what_is_not_restricted(bench, change):
     with pytest.raises(ApiRefused, match="403") as refused:
-        bench.api.apply(manifest)
+        bench.api.apply(changed_pod(bench, change))
     assert "restricted" in refused.value.why
 
 
-def test_a_namespace_may_ask_for_less_in_its_labels(bench):
+def test_a_namespace_may_ask_for_less_in_its_labels_but_never_for_a_privileged_container(bench):
     labels = {"pod-security.kubernetes.io/enforce": "privileged"}
     bench.api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": bench.namespace, "labels": labels}})
-    manifest = pod("allowed", bench.namespace, str(bench.images["probe"]), ["sleep", "3600"])
-    manifest["spec"]["containers"][0]["securityContext"] |= {"privileged": True, "allowPrivilegeEscalation": True}
-    bench.api.apply(manifest)
-    bench.ready("allowed")
+    with pytest.raises(ApiRefused, match="422") as refused:
+        bench.api.apply(changed_pod(bench, PRIVILEGED))
+    assert "privileged" in refused.value.why
+    bench.api.apply(changed_pod(bench, AS_ROOT))
+    bench.ready("changed")
+
+
+def test_a_privileged_pod_is_refused_in_a_restricted_namespace(bench):
+    with pytest.raises(ApiRefused) as refused:
+        bench.api.apply(changed_pod(bench, PRIVILEGED))
+    assert refused.value.status in {403, 422}
 
 
 @pytest.mark.usefixtures("api")

@@ -36,14 +36,14 @@ def test_two_pods_share_a_volume_of_the_shared_class(bench):
 
 def test_the_private_class_refuses_to_be_shared(bench):
     bench.claim("data", "careops-block", "ReadWriteMany")
-    manifest_name = "waits"
-    bench.api.apply(
-        {
-            "apiVersion": "v1",
-            "kind": "ConfigMap",
-            "metadata": bench.metadata(manifest_name),
-        }
-    )
+    bench.api.apply(bench.manifest("waits", "sleep", "3600", claim="data"))
+
+    def refusals():
+        events = bench.api.get(f"/api/v1/namespaces/{bench.namespace}/events")["items"]
+        return [item["message"] for item in events if item["reason"] == "ProvisioningFailed"]
+
+    [message, *_] = until("the provisioner refuses", refusals)
+    assert "only supports ReadWriteOnce" in message
     assert bench.api.get(f"{bench.path}/persistentvolumeclaims/data")["status"]["phase"] == "Pending"
 
 

@@ -77,6 +77,7 @@ def test_the_api_server_encrypts_audits_and_restricts():
     assert any(flag.startswith("--encryption-provider-config=") for flag in flags)
     assert any(flag.startswith("--audit-log-path=") for flag in flags)
     assert "NodeRestriction" in next(flag for flag in flags if flag.startswith("--enable-admission-plugins="))
+    assert "--allow-privileged=false" in flags
     assert not [flag for flag in flags if flag.startswith("--anonymous-auth")]
 
 
