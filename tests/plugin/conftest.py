@@ -1,4 +1,4 @@
-"""A real API server and the real engine, for tests of the stand-in plugin: no kubelet, so pods' status is written by hand."""
+"""A real API server and the real engine, for tests of the stand-in plugin; no kubelet, so tests write pods' status."""
 
 from __future__ import annotations
 
@@ -66,7 +66,9 @@ class Project:
             def options(**more):
                 return pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(**more))
         """
-        head = textwrap.dedent(head).format(namespace=self.namespace, kubeconfig=str(self.plane.kubeconfig), provider=provider)
+        head = textwrap.dedent(head).format(
+            namespace=self.namespace, kubeconfig=str(self.plane.kubeconfig), provider=provider
+        )
         (self.folder / "__main__.py").write_text(head + textwrap.dedent(text), encoding="utf-8")
 
     def up(self, *, preview: bool = False, **options: object) -> runner.Result:

@@ -30,8 +30,10 @@ def test_an_object_gets_the_official_id_and_an_unchanged_program_shows_no_change
 
 
 def test_an_object_without_a_name_is_named_after_the_resource_and_keeps_the_name(project):
-    project.program(NAMESPACE + 'cm = ConfigMap("auto", metadata={"namespace": NS}, opts=options(depends_on=[ns]))\n'
-                    'pulumi.export("name", cm.metadata["name"])')
+    project.program(
+        NAMESPACE + 'cm = ConfigMap("auto", metadata={"namespace": NS}, opts=options(depends_on=[ns]))\n'
+        'pulumi.export("name", cm.metadata["name"])'
+    )
     project.up()
     name = project.pulumi.outputs("test")["name"]
     prefix, _, suffix = name.rpartition("-")
@@ -45,7 +47,9 @@ def test_an_object_without_a_name_is_named_after_the_resource_and_keeps_the_name
 
 
 def test_preview_leaves_server_computed_fields_unknown(project):
-    project.program(SETTINGS + """
+    project.program(
+        SETTINGS
+        + """
 service = Service("web", metadata={"namespace": NS, "name": "web"},
                   spec={"ports": [{"port": 80}]}, opts=options(depends_on=[ns]))
 def must_not_run(value):
@@ -55,7 +59,8 @@ for value in (ns.metadata["uid"], ns.status, service.spec.cluster_ip, cm.metadat
     value.apply(lambda found: must_not_run(found) if pulumi.runtime.is_dry_run() else found)
 ns.metadata["name"].apply(lambda name: name == NS or must_not_run(name))
 pulumi.export("uid", ns.metadata["uid"])
-""")
+"""
+    )
     assert project.preview().changes == {"create": 5}
     # The namespace exists now, so the server computes the rest in a dry run.
     project.kubectl("create", "namespace", project.namespace)
@@ -72,7 +77,9 @@ crd = CustomResourceDefinition("gadgets", metadata={{"name": "{kind.lower()}s.ex
     "group": "example.com", "scope": "Namespaced",
     "names": {{"plural": "{kind.lower()}s", "singular": "{kind.lower()}", "kind": "{kind}"}},
     "versions": [{{"name": "v1", "served": True, "storage": True, "schema": {{"openAPIV3Schema": {{
-        "type": "object", "properties": {{"spec": {{"type": "object", "x_kubernetes_preserve_unknown_fields": True}}}}}}}}}}],
+        "type": "object",
+        "properties": {{"spec": {{"type": "object", "x_kubernetes_preserve_unknown_fields": True}}}},
+    }}}}}}],
 }}, opts=opts)
 gadget = CustomResource("gadget", api_version="example.com/v1", kind="{kind}", spec={{"size": 3}},
                         metadata={{"namespace": ns.metadata["name"], "name": "gadget"}}, opts=options(depends_on=[crd]))
@@ -122,13 +129,16 @@ def test_changed_data_of_a_config_map_replaces_it_unless_the_provider_says_it_is
 
 
 def test_a_changed_job_template_replaces_the_job(project):
-    job = NAMESPACE + """
+    job = (
+        NAMESPACE
+        + """
 from pulumi_kubernetes.batch.v1 import Job
 Job("work", metadata={"namespace": NS, "name": "work", "annotations": {"pulumi.com/skipAwait": "true"}}, spec={
     "backoffLimit": BACKOFF,
     "template": {"spec": {"restartPolicy": "Never", "containers": [{"name": "main", "image": "IMAGE"}]}},
 }, opts=options(depends_on=[ns]))
 """
+    )
     project.program(job.replace("IMAGE", "a:1").replace("BACKOFF", "2"))
     project.up()
     uid = project.plane.get("job", "work", "-n", project.namespace)["metadata"]["uid"]
@@ -152,9 +162,7 @@ def test_a_conflicting_field_manager_is_named_with_the_field(project):
         "kind": "ConfigMap",
         "metadata": {"name": "settings", "namespace": project.namespace, "labels": {"owner": "rival"}},
     }
-    project.plane.kubectl(
-        "apply", "--server-side", "--field-manager=rival", "-f", "-", data=json.dumps(manifest)
-    )
+    project.plane.kubectl("apply", "--server-side", "--field-manager=rival", "-f", "-", data=json.dumps(manifest))
     labelled = SETTINGS.replace('"name": "settings"}', '"name": "settings", "labels": {"owner": "us"}}')
     project.program(labelled)
     with pytest.raises(DeploymentFailed) as failure:
@@ -242,14 +250,27 @@ def test_destroy_waits_until_the_namespace_and_everything_in_it_is_gone(project)
 
 
 def test_a_finalizer_that_nobody_removes_is_reported_by_name(project):
-    project.program(SETTINGS.replace('"name": "settings"}', '"name": "settings", "finalizers": ["example.com/hold"],'
-                    ' "annotations": {"pulumi.com/timeoutSeconds": "2"}}'))
+    project.program(
+        SETTINGS.replace(
+            '"name": "settings"}',
+            '"name": "settings", "finalizers": ["example.com/hold"],'
+            ' "annotations": {"pulumi.com/timeoutSeconds": "2"}}',
+        )
+    )
     project.up()
     project.program(NAMESPACE)
     with pytest.raises(DeploymentFailed, match=r"example\.com/hold"):
         project.up()
-    project.kubectl("patch", "configmap", "settings", "-n", project.namespace, "--type=json",
-                    "-p", '[{"op": "remove", "path": "/metadata/finalizers"}]')
+    project.kubectl(
+        "patch",
+        "configmap",
+        "settings",
+        "-n",
+        project.namespace,
+        "--type=json",
+        "-p",
+        '[{"op": "remove", "path": "/metadata/finalizers"}]',
+    )
     project.up()
     with pytest.raises(RuntimeError, match="not found"):
         project.plane.get("configmap", "settings", "-n", project.namespace)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,7 +54,7 @@ def is_running(holder: LockHolder) -> bool:
     except OSError:
         return False
     # The kernel reuses process ids: another program under the same one is no engine.
-    return state != "Z" and b"pulumi" in os.path.basename(command.split(b"\0")[0])  # noqa: PTH119 - bytes
+    return state != "Z" and b"pulumi" in command.split(b"\0")[0].rpartition(b"/")[2]
 
 
 def without_pending(state: dict[str, Any]) -> tuple[dict[str, Any] | None, list[str]]:

@@ -1,12 +1,16 @@
 """What the engine reports while it works, as data: one line of JSON in its event log becomes one frozen value."""
 
+# ruff: noqa: ANN401  values are whatever JSON or the generated stubs hold
+
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 # Levels at which a policy stops an update.
 _MANDATORY: Final = "mandatory"

@@ -1,8 +1,13 @@
 """Stand-in for `pulumi-language-python`: runs Python programs, policy packs and plugins for the engine.
 
-The SDK ships everything but this process: its generated stubs are the protocol, and `pulumi-language-python-exec`, which
-runs a program, comes with the engine's Go module. The official host is not in any package registry.
+The SDK ships everything but this process: its generated stubs are the protocol, and `pulumi-language-python-exec`,
+which runs a program, comes with the engine's Go module. The official host is not in any package registry.
 """
+
+# ruff: noqa: N802  the protocol names the methods
+# ruff: noqa: ANN401  values are whatever JSON or the generated stubs hold
+# ruff: noqa: N802  the protocol names the methods
+# ruff: noqa: ARG002  and its arguments
 
 from __future__ import annotations
 
@@ -16,17 +21,20 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
 from concurrent import futures
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import grpc
-from google.protobuf import empty_pb2, json_format
+from google.protobuf import json_format
+from google.protobuf.empty_pb2 import Empty  # ty: ignore[missing-module-member]  protobuf makes it at run time
 from pulumi.runtime.proto import language_pb2, language_pb2_grpc, plugin_pb2
 
 from toolchain.pulumi.parent import exit_with_parent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
 
 VERSION: Final = "0.1.0"
 # What `pulumi-language-python-exec` ends with after it told the user what is wrong.
@@ -137,7 +145,9 @@ def _die_with_parent() -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def _start(arguments: list[str], environ: Mapping[str, str], folder: str, **streams: Any) -> subprocess.Popen[bytes]:
+def _start(
+    arguments: list[str], environ: Mapping[str, str], folder: str, output: int, errors: int
+) -> subprocess.Popen[bytes]:
     try:
         return subprocess.Popen(
             arguments,
@@ -145,7 +155,8 @@ def _start(arguments: list[str], environ: Mapping[str, str], folder: str, **stre
             cwd=folder or None,
             stdin=subprocess.DEVNULL,
             preexec_fn=_die_with_parent,  # noqa: PLW1509 - prctl is safe between fork and exec
-            **streams,
+            stdout=output,
+            stderr=errors,
         )
     except OSError as error:
         raise HostError(f"{arguments[0]} cannot be started in {folder}: {error}.") from error
@@ -171,24 +182,24 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
         self._children: set[subprocess.Popen[bytes]] = set()
         self._lock = threading.Lock()
 
-    def Handshake(self, request: Any, context: Any) -> language_pb2.LanguageHandshakeResponse:  # noqa: N802, ARG002
+    def Handshake(self, request: Any, context: Any) -> language_pb2.LanguageHandshakeResponse:
         """Greet the engine, which may pass its address here instead of on the command line."""
         self._engine = request.engine_address or self._engine
         return language_pb2.LanguageHandshakeResponse()
 
-    def GetPluginInfo(self, request: Any, context: Any) -> plugin_pb2.PluginInfo:  # noqa: N802, ARG002
+    def GetPluginInfo(self, request: Any, context: Any) -> plugin_pb2.PluginInfo:
         """Return this host's version."""
         return plugin_pb2.PluginInfo(version=VERSION)
 
-    def GetRequiredPackages(self, request: Any, context: Any) -> language_pb2.GetRequiredPackagesResponse:  # noqa: N802, ARG002
+    def GetRequiredPackages(self, request: Any, context: Any) -> language_pb2.GetRequiredPackagesResponse:
         """Return no plugin to install beforehand: each SDK names its plugin's version when the program uses it."""
         return language_pb2.GetRequiredPackagesResponse()
 
-    def GetRequiredPlugins(self, request: Any, context: Any) -> language_pb2.GetRequiredPluginsResponse:  # noqa: N802, ARG002
+    def GetRequiredPlugins(self, request: Any, context: Any) -> language_pb2.GetRequiredPluginsResponse:
         """Return no plugin, as above; older engines ask so."""
         return language_pb2.GetRequiredPluginsResponse()
 
-    def Run(self, request: language_pb2.RunRequest, context: grpc.ServicerContext) -> language_pb2.RunResponse:  # noqa: N802
+    def Run(self, request: language_pb2.RunRequest, context: grpc.ServicerContext) -> language_pb2.RunResponse:
         """Run a program to its end; a cancelled request ends it."""
         try:
             python = _interpreter_of(request.info)
@@ -198,7 +209,7 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
             }
             arguments = run_arguments(request, self._exec_script, python.executable, self._engine)
             # This host's standard output ends with the port: the engine shows what comes on standard error.
-            process = _start(arguments, environ, request.pwd, stdout=sys.stderr.fileno(), stderr=sys.stderr.fileno())
+            process = _start(arguments, environ, request.pwd, output=sys.stderr.fileno(), errors=sys.stderr.fileno())
         except HostError as error:
             return language_pb2.RunResponse(error=str(error))
         return outcome(self._wait(process, context))
@@ -213,7 +224,7 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
             self._children.discard(process)
         return code
 
-    def RunPlugin(self, request: Any, context: grpc.ServicerContext) -> Iterator[language_pb2.RunPluginResponse]:  # noqa: N802
+    def RunPlugin(self, request: Any, context: grpc.ServicerContext) -> Iterator[language_pb2.RunPluginResponse]:
         """Run a policy pack or a plugin written in Python and pass its output on."""
         try:
             python = _interpreter_of(request.info)
@@ -224,7 +235,7 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
                 [*request.args, program_path(request.info)] if module else [program_path(request.info), *request.args]
             )
             arguments = [str(python.executable), "-u", *module, *rest]
-            process = _start(arguments, environ, request.pwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            process = _start(arguments, environ, request.pwd, output=subprocess.PIPE, errors=subprocess.PIPE)
         except HostError as error:
             yield language_pb2.RunPluginResponse(stderr=f"{error}\n".encode())
             yield language_pb2.RunPluginResponse(exitcode=1)
@@ -233,7 +244,7 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
         yield from _output(process)
         yield language_pb2.RunPluginResponse(exitcode=process.wait())
 
-    def InstallDependencies(self, request: Any, context: Any) -> Iterator[language_pb2.InstallDependenciesResponse]:  # noqa: N802
+    def InstallDependencies(self, request: Any, context: Any) -> Iterator[language_pb2.InstallDependenciesResponse]:
         """Check that the project's Python can import the SDK; installing is `uv sync`'s work, from the lock file."""
         try:
             python = _interpreter_of(request.info)
@@ -249,7 +260,7 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
         text = f"{python.executable} has the Pulumi SDK; nothing to install.\n"
         yield language_pb2.InstallDependenciesResponse(stdout=text.encode())
 
-    def About(self, request: Any, context: grpc.ServicerContext) -> language_pb2.AboutResponse:  # noqa: N802
+    def About(self, request: Any, context: grpc.ServicerContext) -> language_pb2.AboutResponse:
         """Return which Python runs programs."""
         try:
             python = _interpreter_of(request.info)
@@ -259,7 +270,7 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
         found = subprocess.run(command, check=False, capture_output=True, text=True)
         return language_pb2.AboutResponse(executable=str(python.executable), version=found.stdout.strip())
 
-    def GetProgramDependencies(self, request: Any, context: Any) -> language_pb2.GetProgramDependenciesResponse:  # noqa: N802, ARG002
+    def GetProgramDependencies(self, request: Any, context: Any) -> language_pb2.GetProgramDependenciesResponse:
         """Return the Python packages a program can import."""
         python = _interpreter_of(request.info)
         if python.virtualenv is None:
@@ -274,10 +285,10 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
             dependencies=[language_pb2.DependencyInfo(name=name, version=version) for name, version in packages]
         )
 
-    def Cancel(self, request: Any, context: Any) -> empty_pb2.Empty:  # noqa: N802, ARG002
+    def Cancel(self, request: Any, context: Any) -> Empty:
         """End every running program."""
         self.end_children()
-        return empty_pb2.Empty()
+        return Empty()
 
     def end_children(self) -> None:
         """End every running program."""
@@ -291,13 +302,17 @@ def _output(process: subprocess.Popen[bytes]) -> Iterator[language_pb2.RunPlugin
     """Yield what a process writes, as it comes, until both streams end."""
     pieces: queue.Queue[language_pb2.RunPluginResponse | None] = queue.Queue()
 
-    def pump(stream: Any, name: str) -> None:
+    def pump(stream: Any, wrap: Callable[[bytes], language_pb2.RunPluginResponse]) -> None:
         while piece := os.read(stream.fileno(), 65536):
-            pieces.put(language_pb2.RunPluginResponse(**{name: piece}))
+            pieces.put(wrap(piece))
         pieces.put(None)
 
-    for stream, name in ((process.stdout, "stdout"), (process.stderr, "stderr")):
-        threading.Thread(target=pump, args=(stream, name), daemon=True).start()
+    wraps = (
+        (process.stdout, lambda piece: language_pb2.RunPluginResponse(stdout=piece)),
+        (process.stderr, lambda piece: language_pb2.RunPluginResponse(stderr=piece)),
+    )
+    for stream, wrap in wraps:
+        threading.Thread(target=pump, args=(stream, wrap), daemon=True).start()
     open_streams = 2
     while open_streams:
         piece = pieces.get()

@@ -18,6 +18,7 @@ import yaml
 
 from toolchain.errors import MissingTool, ToolchainError
 from toolchain.pulumi import crash
+from toolchain.pulumi.errors import DeploymentFailed, StackBusy
 from toolchain.pulumi.events import (
     UNCHANGED_OPERATIONS,
     Diagnostic,
@@ -29,6 +30,7 @@ from toolchain.pulumi.events import (
     name_of,
     parse_event,
 )
+from toolchain.pulumi.workspace import KUBERNETES_PLUGIN, is_stand_in
 
 __all__ = [
     "DeploymentFailed",
@@ -45,22 +47,6 @@ _NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 _TAIL_SECONDS: Final = 0.1
 _STOP_SECONDS: Final = 30
 OnEvent = Callable[[EngineEvent], None]
-
-
-class DeploymentFailed(ToolchainError):
-    """The engine ran and did not get where it was asked to.
-
-    Attributes:
-        result: what happened until then.
-    """
-
-    def __init__(self, what: str, *, why: str, action: str, result: Result) -> None:
-        super().__init__(what, why=why, action=action)
-        self.result = result
-
-
-class StackBusy(ToolchainError):
-    """Another update of the same stack is running."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -252,8 +238,6 @@ class Pulumi:
         return yaml.safe_load((self.folder / "Pulumi.yaml").read_text(encoding="utf-8"))["name"]
 
     def _has_stand_in(self) -> bool:
-        from toolchain.pulumi.workspace import KUBERNETES_PLUGIN, is_stand_in
-
         home = Path(self.environ.get("PULUMI_HOME", ""))
         return any(is_stand_in(plugin) for plugin in home.glob(f"plugins/resource-kubernetes-*/{KUBERNETES_PLUGIN}"))
 
@@ -350,7 +334,7 @@ class Pulumi:
             raise self._missing(error) from error
         heard: list[str] = []
         assert process.stderr is not None  # noqa: S101 - stderr=PIPE: for the type checker
-        reader = threading.Thread(target=lambda stream: heard.extend(stream), args=(process.stderr,), daemon=True)
+        reader = threading.Thread(target=heard.extend, args=(process.stderr,), daemon=True)
         reader.start()
         try:
             for line in _tail(log, process):

@@ -8,13 +8,16 @@ import secrets
 import shlex
 import shutil
 import sys
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from toolchain.errors import ToolchainError
-from toolchain.paths import Paths
+from toolchain.pulumi.errors import MissingPassphrase
 from toolchain.versions import PULUMI_KUBERNETES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from toolchain.paths import Paths
 
 LANGUAGE_HOST: Final = "pulumi-language-python"
 KUBERNETES_PLUGIN: Final = "pulumi-resource-kubernetes"
@@ -22,10 +25,6 @@ EXEC_SCRIPT: Final = "pulumi-language-python-exec"
 # 32 bytes of randomness: more than the key derived from it.
 _PASSPHRASE_BYTES: Final = 32
 _OWNER_ONLY: Final = 0o600
-
-
-class MissingPassphrase(ToolchainError):
-    """Pulumi's state exists and the passphrase that opens its secrets does not."""
 
 
 def plugin_folder(paths: Paths) -> Path:
@@ -96,6 +95,11 @@ def place_engine(paths: Paths, engine: Path) -> Path:
         return path
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     draft.unlink(missing_ok=True)
+    if engine.resolve().with_name(LANGUAGE_HOST).exists():
+        # A vendor's engine with its own hosts around it: a link leads the engine to them.
+        draft.symlink_to(engine.resolve())
+        draft.replace(path)
+        return path
     try:
         draft.hardlink_to(engine.resolve())
     except OSError:

@@ -4,6 +4,8 @@ The layout is the official plugin's (`__inputs`, `__initialApiVersion`, `__field
 stack can change from one plugin to the other without touching its state.
 """
 
+# ruff: noqa: ANN401  values are whatever JSON or the generated stubs hold
+
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -18,7 +20,7 @@ FIELD_MANAGER: Final = "__fieldManager"
 _LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
 
 # Pulumi's property names cannot hold dashes, so CRD schemas spell these with underscores in programs and state.
-_DASHED: Final = {
+_DASHED: Final[dict[str, str]] = {
     f"x_kubernetes_{name}": "x-kubernetes-" + name.replace("_", "-")
     for name in (
         *("embedded_resource", "int_or_string", "list_map_keys", "list_type", "map_type", "preserve_unknown_fields"),

@@ -16,10 +16,11 @@ from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
 
 from toolchain.pulumi.kubernetes_plugin.configuration import ProviderConfig, active, kubeconfig_document
 from toolchain.pulumi.kubernetes_plugin.errors import ApiFailure, BadConfiguration, NoSuchKind, Unreachable
-from toolchain.pulumi.kubernetes_plugin.tokens import Gvk
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from toolchain.pulumi.kubernetes_plugin.tokens import Gvk
 
 # Long enough for an API server or a webhook to come back after a restart, short enough not to look hung.
 RETRY_SECONDS: Final = 30.0
@@ -29,6 +30,7 @@ READ_SECONDS: Final = 60.0
 # The engine works on as many resources at once as it likes; each wait polls on a connection of its own.
 POOL_SIZE: Final = 64
 _ERROR: Final = 400
+_QUOTES: Final = 2
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -227,7 +229,7 @@ def _validation(gvk: Gvk) -> str:
 
 def _warning_text(header: str) -> str:
     # `299 - "text"`, RFC 7234 section 5.5.
-    return header.split('"')[1] if header.count('"') >= 2 else header  # noqa: PLR2004 - a pair of quotes
+    return header.split('"')[1] if header.count('"') >= _QUOTES else header
 
 
 def _may_pass(error: BaseException) -> bool:

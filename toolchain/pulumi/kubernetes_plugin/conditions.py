@@ -1,5 +1,7 @@
 """The expressions of `pulumi.com/waitFor`: `condition=Ready[=True]` and `jsonpath={.status.phase}[=Running]`."""
 
+# ruff: noqa: ANN401  values are whatever JSON or the generated stubs hold
+
 from __future__ import annotations
 
 import re
@@ -7,11 +9,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from toolchain.pulumi.kubernetes_plugin.annotations import WAIT_FOR, BadAnnotation
+from toolchain.pulumi.kubernetes_plugin.errors import BadAnnotation
+from toolchain.pulumi.kubernetes_plugin.steering import WAIT_FOR
 from toolchain.pulumi.kubernetes_plugin.values import dig
 
 _CONDITION: Final = re.compile(r"condition=(?P<type>[^=\s]+)(?:=(?P<status>\S+))?$")
-_JSONPATH: Final = re.compile(r"jsonpath='?\{?(?P<path>[^}']*)\}?'?(?:=(?P<value>.*))?$")
+_JSONPATH: Final = re.compile(r"jsonpath='?(?:\{(?P<braced>[^}]+)\}|(?P<plain>[^={}']+))'?(?:=(?P<value>.*))?$")
 _STEP: Final = re.compile(
     r"""\.(?P<field>(?:[^.\[\]\\]|\\.)+)
       | \[(?P<index>-?\d+)\]
@@ -40,7 +43,7 @@ def expectation(text: str) -> Expectation:
         wanted = match["type"].lower(), (match["status"] or "True").lower()
         return Expectation(text=text, holds=lambda obj: condition_holds(obj, *wanted))
     if match := _JSONPATH.match(text):
-        steps = _steps(match["path"], text)
+        steps = _steps(match["braced"] or match["plain"], text)
         value = match["value"]
         return Expectation(text=text, holds=lambda obj: _matches(_follow([obj], steps), value))
     raise BadAnnotation(

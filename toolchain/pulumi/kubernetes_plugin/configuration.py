@@ -1,17 +1,21 @@
 """The provider's configuration, and the connection it leads to."""
 
+# ruff: noqa: ANN401  values are whatever JSON or the generated stubs hold
+
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import yaml
 
 from toolchain.pulumi.kubernetes_plugin.errors import BadConfiguration
 from toolchain.pulumi.kubernetes_plugin.values import UNKNOWN, Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _IN_CLUSTER: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 _YAML: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

@@ -1,5 +1,7 @@
 """What changed between two sets of inputs, path by path, and whether a change needs a new object."""
 
+# ruff: noqa: ANN401  values are whatever JSON or the generated stubs hold
+
 from __future__ import annotations
 
 import re
@@ -80,9 +82,7 @@ def _walk(path: Path, old: Any, new: Any) -> Iterator[tuple[Path, Kind, Any]]:
             before = old[index] if index < len(old) else _MISSING
             after = new[index] if index < len(new) else _MISSING
             yield from _walk((*path, index), before, after)
-    elif type(old) is not type(new) and not (_is_number(old) and _is_number(new)):
-        yield path, Kind.UPDATE, new
-    elif old != new:
+    elif (type(old) is not type(new) and not (_is_number(old) and _is_number(new))) or old != new:
         yield path, Kind.UPDATE, new
 
 
@@ -100,7 +100,7 @@ def _is_number(value: Any) -> bool:
 def _touches(path: Path, value: Any, frozen: tuple[str, ...]) -> bool:
     """Tell whether a change at `path` (to or from `value`) changes something at or below `frozen`."""
     for step, expected in zip(path, frozen, strict=False):
-        if expected != ANY_ITEM and step != expected:
+        if expected not in (ANY_ITEM, step):
             return False
         if expected == ANY_ITEM and not isinstance(step, int):
             return False

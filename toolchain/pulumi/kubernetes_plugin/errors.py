@@ -1,15 +1,27 @@
 """What can go wrong between this plugin and an API server, said so that a person can act on it."""
 
+# ruff: noqa: N818  the names say what happened; all end in the root class PluginError
+
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any, Final
 
-from toolchain.pulumi.kubernetes_plugin import annotations
-
 
 class PluginError(Exception):
     """An operation failed; the text is shown to the person as it is."""
+
+
+class RefusedToken(PluginError):
+    """The program uses a type or a function that only the official plugin serves."""
+
+
+class NameRequired(PluginError):
+    """Autonaming is switched off for this project and the object has no name."""
+
+
+class BadAnnotation(PluginError):
+    """An annotation that steers this plugin holds something it cannot act on."""
 
 
 class BadConfiguration(PluginError):
@@ -40,6 +52,24 @@ class NotReady(PluginError):
         super().__init__("\n".join(reasons))
         self.reasons = reasons
         self.live = live
+
+
+class Unfinished(PluginError):
+    """The object exists, its state must be recorded, and it did not become ready.
+
+    Attributes:
+        reasons: why, one sentence each.
+        resource_id: the object's id.
+        state: what to record.
+        inputs: the inputs behind it.
+    """
+
+    def __init__(self, reasons: list[str], resource_id: str, state: dict[str, Any], inputs: dict[str, Any]) -> None:
+        super().__init__("\n".join(reasons))
+        self.reasons = reasons
+        self.resource_id = resource_id
+        self.state = state
+        self.inputs = inputs
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -111,24 +141,3 @@ _SERVER_ERROR: Final = 500
 _BUSY: Final = frozenset({429, 502, 503, 504})
 # What an API server says while a webhook's pod or etcd's leader is still on its way.
 _STARTING: Final = ("failed calling webhook", "etcdserver:", "connection refused", "leader changed")
-
-
-def conflict_text(failure: ApiFailure, manager: str) -> str:
-    """Return the sentence for a field conflict: each field, who owns it, and the ways out."""
-    lines = [f"  {cause.field or '(object)'}: {cause.message}" for cause in failure.causes]
-    return "\n".join(
-        [
-            f"Server-Side Apply field conflict: field manager {manager!r} would change fields that another manager owns.",
-            *lines,
-            "Either stop setting the field in the program (or list it in ignoreChanges), or take it over with the "
-            f'annotation {annotations.PATCH_FORCE}: "true".',
-        ]
-    )
-
-
-def conflicting_managers(failure: ApiFailure) -> set[str]:
-    """Return the managers a conflict names; the server writes `conflict with "NAME" using v1 at …`."""
-    return {cause.message.split('"')[1] for cause in failure.causes if cause.message.count('"') >= _QUOTES}
-
-
-_QUOTES: Final = 2

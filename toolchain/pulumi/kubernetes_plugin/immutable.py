@@ -6,10 +6,12 @@ repeat a longer prefix are left out.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from toolchain.pulumi.kubernetes_plugin.tokens import Gvk
 from toolchain.pulumi.kubernetes_plugin.values import dig
+
+if TYPE_CHECKING:
+    from toolchain.pulumi.kubernetes_plugin.tokens import Gvk
 
 type_paths = tuple[tuple[str, ...], ...]
 

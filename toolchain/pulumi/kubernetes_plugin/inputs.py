@@ -1,5 +1,7 @@
 """From a live object back to inputs: after a refresh, and for an object that is imported."""
 
+# ruff: noqa: ANN401  values are whatever JSON or the generated stubs hold
+
 from __future__ import annotations
 
 import base64
@@ -98,9 +100,9 @@ def _names(items: list[Any]) -> list[str] | None:
 def imported(gvk: Gvk, live: Mapping[str, Any]) -> dict[str, Any]:
     """Return the inputs that would make an object as it is, without what the server fills in."""
     found = without(dict(from_api(live)), ("status",))
-    paths = [("metadata", name) for name in _FILLED_METADATA]
-    paths += [("metadata", "annotations", name) for name in _FILLED_ANNOTATIONS]
-    for path in (*paths, *_FILLED.get((gvk.group, gvk.kind), ())):
+    fields = (("metadata", name) for name in _FILLED_METADATA)
+    notes = (("metadata", "annotations", name) for name in _FILLED_ANNOTATIONS)
+    for path in (*fields, *notes, *_FILLED.get((gvk.group, gvk.kind), ())):
         found = without(found, path)
     for path in (("metadata", "annotations"), ("metadata", "labels")):
         if dig(found, *path) == {}:

@@ -6,15 +6,12 @@ import hashlib
 import random
 from typing import Any, Final
 
+from toolchain.pulumi.kubernetes_plugin.errors import NameRequired
 from toolchain.pulumi.kubernetes_plugin.values import UNKNOWN, dig, with_value
 
 AUTONAMED: Final = "pulumi.com/autonamed"
 # The official plugin's autonames end in eight hexadecimal digits.
 _SUFFIX_DIGITS: Final = 8
-
-
-class NameRequired(Exception):
-    """Autonaming is switched off for this project and the object has no name."""
 
 
 def metadata_of(inputs: dict[str, Any]) -> dict[str, Any]:

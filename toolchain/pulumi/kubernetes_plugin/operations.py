@@ -1,16 +1,17 @@
 """Creating, reading, changing and deleting objects: the part of the plugin that acts."""
 
+# ruff: noqa: ANN401  values are whatever JSON or the generated stubs hold
+
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from tenacity import RetryError, Retrying, retry_if_exception, stop_after_delay, wait_exponential
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_exponential
 
-from toolchain.pulumi.kubernetes_plugin import annotations, checkpoint, naming, preview
+from toolchain.pulumi.kubernetes_plugin import checkpoint, naming, preview, steering
 from toolchain.pulumi.kubernetes_plugin.cluster import Applied, Cluster, Ref
-from toolchain.pulumi.kubernetes_plugin.configuration import ProviderConfig
+from toolchain.pulumi.kubernetes_plugin.conflicts import conflict_text, may_take_over
 from toolchain.pulumi.kubernetes_plugin.diff import Path, parse_path
 from toolchain.pulumi.kubernetes_plugin.errors import (
     ApiFailure,
@@ -18,20 +19,22 @@ from toolchain.pulumi.kubernetes_plugin.errors import (
     NoSuchKind,
     NotReady,
     PluginError,
-    conflict_text,
-    conflicting_managers,
+    Unfinished,
 )
 from toolchain.pulumi.kubernetes_plugin.inputs import imported, refreshed
 from toolchain.pulumi.kubernetes_plugin.readiness import FIVE_MINUTES, TEN_MINUTES, rule_for
-from toolchain.pulumi.kubernetes_plugin.tokens import Gvk
 from toolchain.pulumi.kubernetes_plugin.values import contains_unknown, dig, reveal, without
 from toolchain.pulumi.kubernetes_plugin.verdicts import State
-from toolchain.pulumi.kubernetes_plugin.waiting import Waiter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from toolchain.pulumi.kubernetes_plugin.configuration import ProviderConfig
+    from toolchain.pulumi.kubernetes_plugin.tokens import Gvk
+    from toolchain.pulumi.kubernetes_plugin.waiting import Waiter
 
 # Objects of one program may be declared out of order: a namespace, or a definition's new kind, may come in a moment.
 ORDER_SECONDS: Final = 20.0
-# Managers of earlier tools whose fields the official plugin takes over without asking.
-_PREDECESSORS: Final = ("pulumi-kubernetes", "pulumi-resource-kubernetes", "kubectl", "before-first-apply")
 _FORBIDDEN: Final = 403
 _BAD_REQUEST: Final = 400
 _INVALID: Final = 422
@@ -42,17 +45,6 @@ _MAY_SKIP_DELETE_WAIT: Final = frozenset(
         *("Namespace", "Pod", "ReplicationController", "DaemonSet", "Deployment", "StatefulSet", "Job"),
     }
 )
-
-
-class Unfinished(PluginError):
-    """The object exists, its state must be recorded, and it did not become ready."""
-
-    def __init__(self, reasons: list[str], resource_id: str, state: dict[str, Any], inputs: dict[str, Any]) -> None:
-        super().__init__("\n".join(reasons))
-        self.reasons = reasons
-        self.resource_id = resource_id
-        self.state = state
-        self.inputs = inputs
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -95,8 +87,6 @@ class Operations:
             ref, applied = retrying(self._create_once, gvk, body, manager)
         except ApiFailure as failure:
             raise PluginError(_refusal(gvk, body, failure)) from failure
-        except RetryError as error:  # pragma: no cover - reraise is set
-            raise PluginError(str(error)) from error
         return self._settled(ref, applied, inputs, manager=manager, api_version=gvk.api_version, timeout=timeout)
 
     def _create_once(self, gvk: Gvk, body: dict[str, Any], manager: str) -> tuple[Ref, Applied]:
@@ -126,7 +116,7 @@ class Operations:
         except NoSuchKind:
             return preview.planned_creation(gvk, inputs, None)
         except ApiFailure as failure:
-            # Forbidden: an account may be allowed to create what it may not dry-run, or a terminating namespace refuses.
+            # Forbidden: an account may be allowed to create what it may not dry-run; so may a namespace that is ending.
             if failure.namespace_missing or failure.status == _FORBIDDEN or _cannot_dry_run(failure):
                 return preview.planned_creation(gvk, inputs, None)
             raise PluginError(_refusal(gvk, reveal(inputs), failure)) from failure
@@ -224,13 +214,13 @@ class Operations:
             live = self.cluster.get(ref)
             if live is None:
                 return
-            self.cluster.delete(ref, propagation=annotations.deletion_policy(plain))
+            self.cluster.delete(ref, propagation=steering.deletion_policy(plain))
         except NoSuchKind:
             return
-        if annotations.skips_delete_wait(plain) and gvk.kind in _MAY_SKIP_DELETE_WAIT:
+        if steering.skips_delete_wait(plain) and gvk.kind in _MAY_SKIP_DELETE_WAIT:
             return
         default = TEN_MINUTES if gvk.group == "apps" else FIVE_MINUTES
-        self.waiter.until_gone(ref, dig(live, "metadata", "uid"), annotations.timeout_seconds(plain, timeout, default))
+        self.waiter.until_gone(ref, dig(live, "metadata", "uid"), steering.timeout_seconds(plain, timeout, default))
 
     def _settled(
         self, ref: Ref, applied: Applied, inputs: dict[str, Any], *, manager: str, api_version: str, timeout: float
@@ -246,24 +236,23 @@ class Operations:
         try:
             rule = rule_for(ref.gvk, plain, await_all=self.await_all)
             if rule is not None:
-                seconds = annotations.timeout_seconds(plain, timeout, rule.seconds)
+                seconds = steering.timeout_seconds(plain, timeout, rule.seconds)
                 live = self.waiter.until_ready(ref, live, rule, seconds)
                 self.waiter.say("")
         except NotReady as error:
             raise Unfinished(error.reasons, resource_id, state(error.live), inputs) from error
-        except (annotations.BadAnnotation, Cancelled, PluginError) as error:
+        except (Cancelled, PluginError) as error:
             raise Unfinished([str(error)], resource_id, state(live), inputs) from error
         return resource_id, state(live)
 
     def _apply(self, ref: Ref, body: dict[str, Any], manager: str, *, dry_run: bool) -> Applied:
-        force = annotations.is_true(body, annotations.PATCH_FORCE) or self.config.patch_force
+        force = steering.is_true(body, steering.PATCH_FORCE) or self.config.patch_force
         try:
             return self.cluster.apply(ref, body, manager=manager, force=force, dry_run=dry_run)
         except ApiFailure as failure:
             if not failure.is_conflict:
                 raise
-            managers = conflicting_managers(failure)
-            if not managers or not all(name == manager or name.startswith(_PREDECESSORS) for name in managers):
+            if not may_take_over(failure, manager):
                 raise PluginError(f"{ref}: {conflict_text(failure, manager)}") from failure
         return self.cluster.apply(ref, body, manager=manager, force=True, dry_run=dry_run)
 
@@ -276,7 +265,7 @@ class Operations:
         return Ref(gvk=gvk, namespace=namespace, name=metadata["name"]), scoped
 
     def _manager(self, urn: str, inputs: Mapping[str, Any], state: Mapping[str, Any]) -> str:
-        chosen = annotations.text(dict(inputs), annotations.FIELD_MANAGER) or state.get(checkpoint.FIELD_MANAGER)
+        chosen = steering.text(dict(inputs), steering.FIELD_MANAGER) or state.get(checkpoint.FIELD_MANAGER)
         return str(chosen) if chosen else naming.field_manager(urn, self.state_location)
 
 

@@ -1,5 +1,7 @@
 """What an object will look like: the server's dry run where there is one, unknown where only the update will tell."""
 
+# ruff: noqa: ANN401  values are whatever JSON or the generated stubs hold
+
 from __future__ import annotations
 
 from collections.abc import Mapping

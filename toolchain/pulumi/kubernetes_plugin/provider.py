@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from threading import Event
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from toolchain.pulumi.kubernetes_plugin import annotations, configuration, naming
+from toolchain.pulumi.kubernetes_plugin import configuration, naming, steering
 from toolchain.pulumi.kubernetes_plugin.checkpoint import last_inputs, marked
 from toolchain.pulumi.kubernetes_plugin.cluster import Cluster, Ref, connect
+from toolchain.pulumi.kubernetes_plugin.conditions import expectation
 from toolchain.pulumi.kubernetes_plugin.configuration import ProviderConfig
-from toolchain.pulumi.kubernetes_plugin.diff import Change, Kind, changes, parse_path
+from toolchain.pulumi.kubernetes_plugin.diff import Change, Kind, changes, parse_path, path_text
 from toolchain.pulumi.kubernetes_plugin.errors import BadConfiguration, NoSuchKind, PluginError, Unreachable
 from toolchain.pulumi.kubernetes_plugin.immutable import immutable_paths
 from toolchain.pulumi.kubernetes_plugin.operations import Operations
@@ -21,6 +21,9 @@ from toolchain.pulumi.kubernetes_plugin.values import UNKNOWN, dig, with_value, 
 from toolchain.pulumi.kubernetes_plugin.verdicts import State
 from toolchain.pulumi.kubernetes_plugin.waiting import Waiter
 from toolchain.pulumi.kubernetes_plugin.workloads import job
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 # Settings whose change may mean another cluster.
 _WHERE: Final = ("kubeconfig", "context", "cluster")
@@ -45,17 +48,25 @@ class Difference:
     delete_first: bool = False
 
 
+class Log(Protocol):
+    """Shows a message beside a resource."""
+
+    def __call__(self, urn: str, severity: str, text: str, *, passing: bool = False) -> None:
+        """Show a text; one that is passing disappears with the next. `severity` is info or warning."""
+        ...
+
+
 @dataclass(kw_only=True, slots=True)
 class KubernetesProvider:
     """One configured provider; `configure` comes before everything that needs a cluster.
 
     Attributes:
-        log: shows a message beside a resource: URN, severity ("info", "warning"), text, whether it passes.
+        log: shows messages beside resources.
         cancelled: set when the engine asks for an end.
         environ: the process's environment.
     """
 
-    log: Callable[[str, str, str, bool], None]
+    log: Log
     cancelled: Event = field(default_factory=Event)
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     config: ProviderConfig = field(default_factory=ProviderConfig)
@@ -77,7 +88,7 @@ class KubernetesProvider:
             if not (self.config.delete_unreachable or self.config.skip_update_unreachable):
                 raise
             self._unreachable = str(error)
-            self.log("", "warning", self._unreachable, False)  # noqa: FBT003 - the protocol's own order
+            self.log("", "warning", self._unreachable)
         self._cluster = cluster
 
     @property
@@ -102,8 +113,8 @@ class KubernetesProvider:
             raise Unreachable(self._unreachable)
         waiter = Waiter(
             cluster=self.cluster,
-            say=lambda text: self.log(urn, "info", text, True),
-            cancelled=self.cancelled,  # noqa: FBT003
+            say=lambda text: self.log(urn, "info", text, passing=True),
+            cancelled=self.cancelled,
         )
         return Operations(
             cluster=self.cluster,
@@ -111,7 +122,7 @@ class KubernetesProvider:
             waiter=waiter,
             state_location=self.environ.get("PULUMI_BACKEND_URL", ""),
             await_all=self.environ.get("PULUMI_K8S_AWAIT_ALL") == "true",
-            warn=lambda text: self.log(urn, "warning", text, False),  # noqa: FBT003
+            warn=lambda text: self.log(urn, "warning", text),
         )
 
     def check(
@@ -142,8 +153,9 @@ class KubernetesProvider:
                 "name made from the resource's, or set it."
             )
         inputs = naming.named(inputs, old, base=urn.rsplit("::", 1)[-1], seed=seed, proposal=proposal)
-        annotations.timeout_seconds(inputs, 0, 0)
-        annotations.wait_expressions(inputs)
+        steering.timeout_seconds(inputs, 0, 0)
+        for text in steering.wait_expressions(inputs):
+            expectation(text)
         inputs = self._in_namespace(gvk, inputs)
         return marked(inputs, new)
 
@@ -190,17 +202,17 @@ class KubernetesProvider:
             mutable_secrets=self.config.mutable_secrets,
         )
         found = changes(before, new, immutable=frozen, ignored=tuple(parse_path(text) for text in ignored))
-        replaces = [_text(change) for change in found if change.replaces]
-        if annotations.is_true(new, annotations.REPLACE_UNREADY) and self._is_unready(urn, gvk, state):
-            replaces.append(f'metadata.annotations["{annotations.REPLACE_UNREADY}"]')
+        replaces = [path_text(change.path) for change in found if change.replaces]
+        if steering.is_true(new, steering.REPLACE_UNREADY) and self._is_unready(urn, gvk, state):
+            replaces.append(f'metadata.annotations["{steering.REPLACE_UNREADY}"]')
         return Difference(
             changes=found, replaces=replaces, delete_first=bool(replaces) and _keeps_name(state, before, new)
         )
 
     def _is_unready(self, urn: str, gvk: Gvk, state: dict[str, Any]) -> bool:
         if gvk.kind != "Job":
-            text = f"{annotations.REPLACE_UNREADY} is supported for jobs only"
-            self.log(urn, "warning", text, False)  # noqa: FBT003
+            text = f"{steering.REPLACE_UNREADY} is supported for jobs only"
+            self.log(urn, "warning", text)
             return False
         if self._unreachable or not naming.metadata_of(state):
             return False
@@ -273,12 +285,6 @@ def _keeps_name(state: dict[str, Any], before: dict[str, Any], new: dict[str, An
         and (metadata.get("namespace") or "default")
         == (old_metadata.get("namespace") or metadata.get("namespace") or "default")
     )
-
-
-def _text(change: Change) -> str:
-    from toolchain.pulumi.kubernetes_plugin.diff import path_text
-
-    return path_text(change.path)
 
 
 __all__ = ["Difference", "Kind", "KubernetesProvider"]

@@ -1,5 +1,7 @@
 """Kubernetes' resource quantities: `500m` and `0.5` are the same amount, `1Gi` and `1024Mi` too."""
 
+# ruff: noqa: ANN401  values are whatever JSON or the generated stubs hold
+
 from __future__ import annotations
 
 import re

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from toolchain.pulumi.kubernetes_plugin import annotations, workloads
+from toolchain.pulumi.kubernetes_plugin import steering, workloads
 from toolchain.pulumi.kubernetes_plugin.cluster import Ref
 from toolchain.pulumi.kubernetes_plugin.conditions import condition_holds, expectation
 from toolchain.pulumi.kubernetes_plugin.quantities import same_quantity
@@ -159,9 +159,9 @@ def rule_for(gvk: Gvk, inputs: dict[str, Any], *, await_all: bool) -> Rule | Non
     Raises:
         BadAnnotation: when `pulumi.com/waitFor` cannot be understood.
     """
-    if annotations.skips_ready_wait(inputs):
+    if steering.skips_ready_wait(inputs):
         return None
-    if texts := annotations.wait_expressions(inputs):
+    if texts := steering.wait_expressions(inputs):
         return _own_words([expectation(text) for text in texts])
     if found := RULES.get((gvk.group, gvk.kind)):
         return found

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from toolchain.pulumi.kubernetes_plugin.values import dig
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 # A message of a registry or a program can be long; a person needs its beginning.
 _MESSAGE_LIMIT: Final = 300

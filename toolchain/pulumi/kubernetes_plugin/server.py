@@ -1,9 +1,12 @@
 """The plugin's gRPC face: the engine's requests in, this package's decisions and operations behind.
 
 Built on `pulumi.provider.experimental`. Its servicer is overridden where it stands in the way of a provider for real
-objects: its property values can hold no unknowns, it drops the old inputs the engine sends, it appends a Python traceback
-to every error, it cannot report "created, but not ready", and it takes a parent's type for the resource's own.
+objects: its property values can hold no unknowns, it drops the old inputs the engine sends, it appends a Python
+traceback to every error, it cannot report "created, but not ready", and it takes a parent's type for the resource's.
 """
+
+# ruff: noqa: ANN401  values are whatever JSON or the generated stubs hold
+# ruff: noqa: N802  the protocol names the methods
 
 from __future__ import annotations
 
@@ -18,20 +21,18 @@ from typing import Any, Final, NoReturn
 
 import grpc
 import grpc.aio
-from google.protobuf import empty_pb2
+from google.protobuf.empty_pb2 import Empty  # ty: ignore[missing-module-member]  protobuf makes it at run time
 from pulumi.provider.experimental.provider import Provider
 from pulumi.provider.experimental.server import ProviderServicer
 from pulumi.runtime import proto
 from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc, provider_pb2, provider_pb2_grpc, status_pb2
 
-from toolchain.pulumi.kubernetes_plugin.annotations import BadAnnotation
+from toolchain.pulumi.kubernetes_plugin import configuration
 from toolchain.pulumi.kubernetes_plugin.checkpoint import last_inputs
 from toolchain.pulumi.kubernetes_plugin.diff import Change, Kind, path_text
-from toolchain.pulumi.kubernetes_plugin.errors import PluginError
-from toolchain.pulumi.kubernetes_plugin.naming import NameRequired
-from toolchain.pulumi.kubernetes_plugin.operations import Unfinished
+from toolchain.pulumi.kubernetes_plugin.errors import PluginError, Unfinished
 from toolchain.pulumi.kubernetes_plugin.provider import KubernetesProvider
-from toolchain.pulumi.kubernetes_plugin.tokens import RefusedToken, gvk_of_token, refuse_function
+from toolchain.pulumi.kubernetes_plugin.tokens import gvk_of_token, refuse_function
 from toolchain.pulumi.kubernetes_plugin.values import decode, encode
 from toolchain.pulumi.parent import exit_with_parent
 
@@ -66,7 +67,7 @@ def _answering(handler: Callable[[KubernetesServicer, Any], Any]) -> Handler:
             return await loop.run_in_executor(self.threads, handler, self, request)
         except Unfinished as error:
             await _abort_unfinished(context, error)
-        except (PluginError, RefusedToken, BadAnnotation, NameRequired, ValueError) as error:
+        except (PluginError, ValueError) as error:
             await context.abort(grpc.StatusCode.UNKNOWN, str(error))
 
     return answer
@@ -92,7 +93,7 @@ class KubernetesServicer(ProviderServicer):
         self._engine = engine_pb2_grpc.EngineStub(grpc.insecure_channel(engine_address, options=_OPTIONS))
         self.provider = KubernetesProvider(log=self._log)
 
-    def _log(self, urn: str, severity: str, text: str, passing: bool) -> None:  # noqa: FBT001
+    def _log(self, urn: str, severity: str, text: str, *, passing: bool = False) -> None:
         message = engine_pb2.LogRequest(severity=_SEVERITY[severity], message=text, urn=urn, ephemeral=passing)
         try:
             self._engine.Log(message, timeout=5)
@@ -100,26 +101,24 @@ class KubernetesServicer(ProviderServicer):
             # The engine is going away: what it no longer shows must not fail what it asked for.
             return
 
-    async def Cancel(self, request: Any, context: Any) -> empty_pb2.Empty:  # noqa: N802, ARG002
+    async def Cancel(self, request: Any, context: Any) -> Empty:  # noqa: ARG002 - the protocol's
         """End every wait."""
         self.provider.cancelled.set()
-        return empty_pb2.Empty()
+        return Empty()
 
     @_answering
-    def GetSchema(self, _: Any) -> proto.GetSchemaResponse:  # noqa: N802
+    def GetSchema(self, _: Any) -> proto.GetSchemaResponse:
         """Return a schema with a name and a version: enough for the engine, too little to generate code."""
         return proto.GetSchemaResponse(schema=f'{{"name": "kubernetes", "version": "{self._version}"}}')
 
     @_answering
-    def CheckConfig(self, request: Any) -> proto.CheckResponse:  # noqa: N802
+    def CheckConfig(self, request: Any) -> proto.CheckResponse:
         """Accept provider settings, or refuse those this plugin does not serve."""
-        from toolchain.pulumi.kubernetes_plugin import configuration
-
         configuration.parse(decode(request.news), self.provider.environ)
         return proto.CheckResponse(inputs=request.news)
 
     @_answering
-    def DiffConfig(self, request: Any) -> proto.DiffResponse:  # noqa: N802
+    def DiffConfig(self, request: Any) -> proto.DiffResponse:
         """Tell whether changed settings lead to another cluster."""
         old = decode(request.old_inputs) or decode(request.olds)
         new = decode(request.news)
@@ -129,7 +128,7 @@ class KubernetesServicer(ProviderServicer):
         return proto.DiffResponse(changes=some, replaces=replaces, diffs=changed)
 
     @_answering
-    def Configure(self, request: Any) -> proto.ConfigureResponse:  # noqa: N802
+    def Configure(self, request: Any) -> proto.ConfigureResponse:
         """Connect to the cluster."""
         settings = {key.rpartition(":")[2]: value for key, value in request.variables.items()}
         settings |= {key: value for key, value in decode(request.args).items() if key != "version"}
@@ -139,23 +138,23 @@ class KubernetesServicer(ProviderServicer):
         )
 
     @_answering
-    def Invoke(self, request: Any) -> NoReturn:  # noqa: N802
+    def Invoke(self, request: Any) -> NoReturn:
         """Refuse functions: all of them belong to YAML, Helm or kustomize."""
         raise refuse_function(request.tok)
 
     @_answering
-    def Call(self, request: Any) -> NoReturn:  # noqa: N802
+    def Call(self, request: Any) -> NoReturn:
         """Refuse methods of components."""
         raise refuse_function(request.tok)
 
     @_answering
-    def Construct(self, request: Any) -> NoReturn:  # noqa: N802
+    def Construct(self, request: Any) -> NoReturn:
         """Refuse components: they run inside the official plugin."""
         gvk_of_token(request.type)
         raise refuse_function(request.type)
 
     @_answering
-    def Check(self, request: Any) -> proto.CheckResponse:  # noqa: N802
+    def Check(self, request: Any) -> proto.CheckResponse:
         """Complete the inputs of a resource."""
         proposal = None
         if request.HasField("autonaming"):
@@ -171,7 +170,7 @@ class KubernetesServicer(ProviderServicer):
         return proto.CheckResponse(inputs=encode(inputs))
 
     @_answering
-    def Diff(self, request: Any) -> proto.DiffResponse:  # noqa: N802
+    def Diff(self, request: Any) -> proto.DiffResponse:
         """Tell what an update would do."""
         found = self.provider.diff(
             request.urn,
@@ -191,7 +190,7 @@ class KubernetesServicer(ProviderServicer):
         )
 
     @_answering
-    def Create(self, request: Any) -> proto.CreateResponse:  # noqa: N802
+    def Create(self, request: Any) -> proto.CreateResponse:
         """Create an object, or tell what it would be."""
         gvk, inputs = gvk_of_token(_token(request.urn)), decode(request.properties)
         if request.preview and self.provider.is_unreachable:
@@ -203,7 +202,7 @@ class KubernetesServicer(ProviderServicer):
         return proto.CreateResponse(id=resource_id, properties=encode(state))
 
     @_answering
-    def Update(self, request: Any) -> proto.UpdateResponse:  # noqa: N802
+    def Update(self, request: Any) -> proto.UpdateResponse:
         """Change an object in place, or tell what it would be."""
         state = self.provider.operations(request.urn).update(
             request.urn,
@@ -217,7 +216,7 @@ class KubernetesServicer(ProviderServicer):
         return proto.UpdateResponse(properties=encode(state))
 
     @_answering
-    def Read(self, request: Any) -> proto.ReadResponse:  # noqa: N802
+    def Read(self, request: Any) -> proto.ReadResponse:
         """Read a live object; no id in the answer means that it is gone."""
         if self.provider.is_unreachable:
             if self.provider.config.delete_unreachable:
@@ -236,15 +235,15 @@ class KubernetesServicer(ProviderServicer):
         return proto.ReadResponse(id=request.id, properties=encode(state), inputs=encode(inputs))
 
     @_answering
-    def Delete(self, request: Any) -> empty_pb2.Empty:  # noqa: N802
+    def Delete(self, request: Any) -> Empty:
         """Delete an object and wait until it is gone."""
         if self.provider.is_unreachable and self.provider.config.delete_unreachable:
-            return empty_pb2.Empty()
+            return Empty()
         inputs = last_inputs(decode(request.properties), decode(request.old_inputs))
         self.provider.operations(request.urn).delete(
             gvk_of_token(_token(request.urn)), request.id, inputs, request.timeout
         )
-        return empty_pb2.Empty()
+        return Empty()
 
 
 def _token(urn: str) -> str:

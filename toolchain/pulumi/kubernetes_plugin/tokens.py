@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from toolchain.pulumi.kubernetes_plugin.errors import RefusedToken
+
 OFFICIAL_PLUGIN: Final = "pulumi-resource-kubernetes"
 
 # Components and clients that live inside the official plugin's binary (Helm's engine, kustomize's, its YAML parser).
@@ -14,10 +16,6 @@ REFUSED_MODULES: Final = ("yaml", "helm.sh", "kustomize")
 # Kubernetes 1.35; a custom resource may have one, so only tokens of built-in groups are judged by their ending.
 _BUILT_IN_SUFFIX: Final = ".k8s.io"
 _BUILT_IN_GROUPS: Final = frozenset({"", "apps", "batch", "autoscaling", "policy", "extensions"})
-
-
-class RefusedToken(Exception):
-    """The program uses a resource type that only the official plugin can serve."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

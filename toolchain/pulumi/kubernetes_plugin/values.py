@@ -5,16 +5,18 @@ that previews needs unknowns in both directions. Values are therefore plain Pyth
 for a value known only after the update, `Secret` for one the engine must encrypt.
 """
 
+# ruff: noqa: ANN401  values are whatever JSON or the generated stubs hold
+
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from google.protobuf import struct_pb2
+from google.protobuf.struct_pb2 import NULL_VALUE, Struct, Value  # ty: ignore[missing-module-member]  protobuf makes it at run time
 
 SIGNATURE_KEY: Final = "4dabf18193072939515e22adb298388d"
-SECRET_SIGNATURE: Final = "1b47061264138c4ac30d75fd1eb44270"
+SECRET_SIGNATURE: Final = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105 - a type marker, public
 OUTPUT_SIGNATURE: Final = "d0e6a833031e9bbcd3f4e8bde6ca49a4"
 UNKNOWN_STRING: Final = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 # The engine marks an unknown by the type it expects there: bool, number, string, array, object.
@@ -52,12 +54,12 @@ class Secret:
         return "Secret(…)"
 
 
-def decode(message: struct_pb2.Struct) -> dict[str, Any]:
+def decode(message: Struct) -> dict[str, Any]:
     """Return the engine's struct as Python data; nulls are left out, integral numbers become `int`."""
     return {key: value for key, item in message.fields.items() if (value := _decode_value(item)) is not None}
 
 
-def _decode_value(message: struct_pb2.Value) -> Any:
+def _decode_value(message: Value) -> Any:
     kind = message.WhichOneof("kind")
     if kind == "string_value":
         text = message.string_value
@@ -74,7 +76,7 @@ def _decode_value(message: struct_pb2.Value) -> Any:
     return None
 
 
-def _decode_struct(message: struct_pb2.Struct) -> Any:
+def _decode_struct(message: Struct) -> Any:
     signature = message.fields[SIGNATURE_KEY].string_value if SIGNATURE_KEY in message.fields else None
     if signature is None:
         return decode(message)
@@ -89,17 +91,17 @@ def _decode_struct(message: struct_pb2.Struct) -> Any:
     )
 
 
-def encode(data: Mapping[str, Any]) -> struct_pb2.Struct:
+def encode(data: Mapping[str, Any]) -> Struct:
     """Return Python data as the engine's struct; the inverse of `decode`."""
-    message = struct_pb2.Struct()
+    message = Struct()
     for key, value in data.items():
         _encode_into(message.fields[key], value)
     return message
 
 
-def _encode_into(message: struct_pb2.Value, value: Any) -> None:
+def _encode_into(message: Value, value: Any) -> None:
     if value is None:
-        message.null_value = struct_pb2.NULL_VALUE
+        message.null_value = NULL_VALUE
     elif value is UNKNOWN:
         message.string_value = UNKNOWN_STRING
     elif isinstance(value, str):
@@ -162,9 +164,9 @@ def dig(value: Any, *path: str | int) -> Any:
     """Return the value at a path, or None when any step is missing, unknown or of another shape."""
     for step in path:
         value = value.value if isinstance(value, Secret) else value
-        if isinstance(value, Mapping) and step in value:
-            value = value[step]
-        elif isinstance(value, list) and isinstance(step, int) and step < len(value):
+        if (isinstance(value, Mapping) and step in value) or (
+            isinstance(value, list) and isinstance(step, int) and step < len(value)
+        ):
             value = value[step]
         else:
             return None

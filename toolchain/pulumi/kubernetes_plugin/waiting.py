@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
-from threading import Event
 from typing import TYPE_CHECKING, Any, Final
 
 from toolchain.pulumi.kubernetes_plugin.errors import Cancelled, NotReady, PluginError
@@ -13,6 +11,9 @@ from toolchain.pulumi.kubernetes_plugin.values import dig
 from toolchain.pulumi.kubernetes_plugin.verdicts import State
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from threading import Event
+
     from toolchain.pulumi.kubernetes_plugin.cluster import Cluster, Ref
     from toolchain.pulumi.kubernetes_plugin.readiness import Rule
 

@@ -49,13 +49,12 @@ def deployment(obj: dict[str, Any], _: Look) -> Verdict:
         return failed(f"the rollout exceeded its progress deadline: {progressing.get('message')}")
     wanted, updated = _desired(obj), _count(obj, "status", "updatedReplicas")
     available = _count(obj, "status", "availableReplicas")
-    if updated < wanted:
-        return waiting(f"{updated} of {wanted} pods updated")
-    if _count(obj, "status", "replicas") > updated:
-        return waiting(f"{_count(obj, 'status', 'replicas') - updated} old pods still ending")
-    if available < wanted:
-        return waiting(f"{available} of {wanted} pods available")
-    return READY
+    steps = (
+        (updated < wanted, f"{updated} of {wanted} pods updated"),
+        (_count(obj, "status", "replicas") > updated, "old pods are still ending"),
+        (available < wanted, f"{available} of {wanted} pods available"),
+    )
+    return next((waiting(text) for missing, text in steps if missing), READY)
 
 
 def stateful_set(obj: dict[str, Any], _: Look) -> Verdict:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
+from toolchain.pulumi.kubernetes_plugin.errors import BadAnnotation
 from toolchain.pulumi.kubernetes_plugin.values import dig
 
 PREFIX: Final = "pulumi.com/"
@@ -17,10 +18,6 @@ FIELD_MANAGER: Final = PREFIX + "patchFieldManager"
 DELETION_PROPAGATION: Final = PREFIX + "deletionPropagationPolicy"
 
 _POLICIES: Final = {"orphan": "Orphan", "background": "Background", "foreground": "Foreground"}
-
-
-class BadAnnotation(Exception):
-    """An annotation that steers this plugin holds something it cannot act on."""
 
 
 def text(obj: dict[str, Any], key: str) -> str:
