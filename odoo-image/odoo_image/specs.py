@@ -78,7 +78,11 @@ POSTGRESQL = Recipe(
     borrowed={},
     # A cluster made by the package's installation would be part of the image, the same in every environment.
     files={"/etc/postgresql-common/createcluster.conf": "create_main_cluster = false\n"},
-    remove=("etc/ssl/private/ssl-cert-snakeoil.key", "etc/ssl/certs/ssl-cert-snakeoil.pem", "var/log/postgresql/*"),
+    remove=(
+        *("etc/ssl/private/ssl-cert-snakeoil.key", "etc/ssl/certs/ssl-cert-snakeoil.pem"),
+        # Where the package would configure a cluster of its own, writable by its user.
+        *("etc/postgresql", "var/log/postgresql/*"),
+    ),
 )
 
 EDGE_ROOT = Recipe(
