@@ -49,7 +49,7 @@ def write_company(wanted: dict) -> None:
     env["ir.default"].set("res.partner", "lang", wishes["languages"][0])  # ty: ignore[unresolved-reference]
 
 
-def set_password(user: Any, password: str) -> None:
+def set_password(user: Any, password: str) -> None:  # noqa: ANN401  a record of Odoo, which has no types
     """Store a password's hash as Odoo does, without the security alert that Odoo mails at once to the user.
 
     Nobody has used this database yet, and nothing that runs in a migration may reach a mail server.
