@@ -57,6 +57,15 @@ def is_running(holder: LockHolder) -> bool:
     return state != "Z" and b"pulumi" in command.split(b"\0")[0].rpartition(b"/")[2]
 
 
+def has_pending(state_file: Path) -> bool:
+    """Tell whether a stack's state in a backend of files notes operations that were begun and not ended."""
+    try:
+        checkpoint = json.loads(state_file.read_text(encoding="utf-8"))["checkpoint"]
+    except (OSError, ValueError, KeyError):
+        return False
+    return bool((checkpoint.get("latest") or {}).get("pending_operations"))
+
+
 def without_pending(state: dict[str, Any]) -> tuple[dict[str, Any] | None, list[str]]:
     """Return the state without begun operations (None when there are none), and the resources being created."""
     deployment = state.get("deployment") or {}

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-import signal
 import subprocess
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -18,6 +16,7 @@ import yaml
 
 from toolchain.errors import MissingTool, ToolchainError
 from toolchain.pulumi import crash
+from toolchain.pulumi.engine import watch
 from toolchain.pulumi.errors import DeploymentFailed, StackBusy
 from toolchain.pulumi.events import (
     UNCHANGED_OPERATIONS,
@@ -28,7 +27,6 @@ from toolchain.pulumi.events import (
     ResourceEvent,
     Summary,
     name_of,
-    parse_event,
 )
 from toolchain.pulumi.workspace import KUBERNETES_PLUGIN, is_stand_in
 
@@ -44,8 +42,6 @@ __all__ = [
 ]
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,100}")
-_TAIL_SECONDS: Final = 0.1
-_STOP_SECONDS: Final = 30
 OnEvent = Callable[[EngineEvent], None]
 
 
@@ -220,11 +216,13 @@ class Pulumi:
                     why=f"Process {holder.pid} on {holder.host}, started {holder.since}, holds its lock.",
                     action="Wait until it ends, or end it, then run the command again.",
                 )
-        if not holders:
+        if not holders and not crash.has_pending(self._state_file(stack)):
             return []
-        self._ask("cancel", stack, "--yes")
-        state = self.export(stack)
-        cleaned, creations = crash.without_pending(state)
+        if holders:
+            self._ask("cancel", stack, "--yes")
+        if not self._state_file(stack).exists():
+            return []
+        cleaned, creations = crash.without_pending(self.export(stack))
         if cleaned is not None:
             with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as file:
                 json.dump(cleaned, file)
@@ -303,7 +301,10 @@ class Pulumi:
             full = {**self.environ, **(environ or {}), "PULUMI_DEBUG_COMMANDS": "true"}
             collected = _Collected()
             started = time.monotonic()
-            code, text = self._watch(arguments, full, log, lambda event: (collected.add(event), on_event(event)))
+            try:
+                code, text = watch(arguments, self.folder, full, log, (collected.add, on_event))
+            except OSError as error:
+                raise self._missing(error) from error
         result = Result(
             command=command,
             stack=stack,
@@ -315,37 +316,6 @@ class Pulumi:
         if code:
             raise _failure(result, code, text)
         return result
-
-    def _watch(
-        self, arguments: list[str], environ: Mapping[str, str], log: Path, on_event: Callable[[EngineEvent], Any]
-    ) -> tuple[int, str]:
-        try:
-            process = subprocess.Popen(
-                arguments,
-                cwd=self.folder,
-                env=dict(environ),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                text=True,
-                errors="replace",
-            )
-        except OSError as error:
-            raise self._missing(error) from error
-        heard: list[str] = []
-        assert process.stderr is not None  # noqa: S101 - stderr=PIPE: for the type checker
-        reader = threading.Thread(target=heard.extend, args=(process.stderr,), daemon=True)
-        reader.start()
-        try:
-            for line in _tail(log, process):
-                event = parse_event(line)
-                if event is not None:
-                    on_event(event)
-        except BaseException:
-            _stop(process)
-            raise
-        reader.join(_STOP_SECONDS)
-        return process.wait(), "".join(heard).strip()
 
 
 @dataclass(kw_only=True, slots=True)
@@ -363,36 +333,6 @@ class _Collected:
             self.violations.append(event)
         elif isinstance(event, Diagnostic) and not event.passing:
             self.diagnostics.append(event)
-
-
-def _tail(log: Path, process: subprocess.Popen[str]) -> Iterator[str]:
-    """Yield the complete lines of a growing file until its writer has ended."""
-    while not log.exists():
-        if process.poll() is not None:
-            return
-        time.sleep(_TAIL_SECONDS)
-    with log.open(encoding="utf-8") as file:
-        rest = ""
-        while True:
-            ended = process.poll() is not None
-            rest += file.read()
-            *lines, rest = rest.split("\n")
-            yield from lines
-            if ended:
-                return
-            time.sleep(_TAIL_SECONDS)
-
-
-def _stop(process: subprocess.Popen[str]) -> None:
-    """End the engine as Ctrl-C does, so that it records what it did; a second one when it does not listen."""
-    for number in (signal.SIGINT, signal.SIGINT, signal.SIGKILL):
-        if process.poll() is not None:
-            return
-        process.send_signal(number)
-        try:
-            process.wait(_STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            continue
 
 
 def _failure(result: Result, code: int, text: str) -> DeploymentFailed:
