@@ -136,6 +136,12 @@ class Workbench:
 
         return until(f"pod {name} is ready", check)
 
+    def service(self, role: str, port: int) -> str:
+        """Make a Service for the pods of a role and return its address."""
+        spec = {"selector": {"role": role}, "ports": [{"port": port}]}
+        manifest = {"apiVersion": "v1", "kind": "Service", "metadata": self.metadata(role), "spec": spec}
+        return self.api.apply(manifest)["spec"]["clusterIP"]
+
     def address(self, name: str) -> str:
         return self.ready(name)["status"]["podIP"]
 

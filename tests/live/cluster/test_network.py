@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 
 from tests.live.cluster.support import inside, until
+from toolchain.cluster import node, render
 from toolchain.cluster.errors import NotEnforced
 from toolchain.cluster.facts import discover, embedded_facts
 from toolchain.cluster.probe import STEPS, check_enforcement, policy
+from toolchain.cluster.services import script
 
 pytestmark = pytest.mark.live
+
+GREETING = "careops-probe"
 
 
 def images_of(cluster):
@@ -70,21 +76,45 @@ def test_the_system_namespaces_are_closed_but_for_dns(bench, api):
     assert bench.connects("client", bench.address("server"), 8080), "a connection that nothing forbids works"
 
 
-def test_a_kept_pod_never_gets_through_while_the_node_starts_again(bench, cluster):
-    """Pods of the last run come up before the policy engine has its policies in the kernel."""
-    bench.pod("server", "nc", "-ll", "-p", "8080", "-e", "/bin/echo", "careops-probe")
+def test_a_kept_pod_never_gets_through_before_the_policies_are_in_the_kernel(bench, cluster, monkeypatch):
+    """Pods of the last run come up before a policy engine that takes its time."""
+    assert GREETING not in _log_of_a_kept_stranger(bench, cluster, monkeypatch)
+
+
+@pytest.mark.full
+def test_the_same_pod_gets_through_without_the_nodes_closed_start(bench, cluster, monkeypatch, tmp_path):
+    scripts = shutil.copytree(node.SCRIPTS, tmp_path / "node")
+    text = (scripts / "init.sh").read_text()
+    unguarded = text.replace("  close_forwarding\n", "").replace("  open_forwarding_when_in_sync &\n", "  true\n")
+    assert unguarded.count("\n") == text.count("\n") - 1
+    (scripts / "init.sh").write_text(unguarded)
+    monkeypatch.setattr(node, "SCRIPTS", scripts)
+    assert GREETING in _log_of_a_kept_stranger(bench, cluster, monkeypatch)
+
+
+def _log_of_a_kept_stranger(bench, cluster, monkeypatch):
+    """Return what a pod saw that tried all the time, while the node started again with a slow policy engine."""
+    bench.pod("server", "nc", "-ll", "-p", "8080", "-e", "/bin/echo", GREETING)
+    address = bench.service("server", 8080)
+    loop = "while true; do echo tried; nc -w 1 $0 8080 </dev/null; sleep 0.02; done"
+    bench.pod("stranger", "sh", "-c", loop, address)
+    until("the stranger gets through before there is a policy", lambda: GREETING in _log(bench))
     bench.api.apply(policy("deny-ingress", bench.namespace))
-    address = bench.address("server")
-    bench.pod("stranger", "sh", "-c", "while true; do echo tried; nc -w 1 $0 8080 </dev/null; done", address)
-    until("the stranger tries", lambda: "tried" in bench.api.get(f"{bench.path}/pods/stranger/log"))
     cluster.stop()
+    monkeypatch.setattr(render, "script", _slow_policy_engine)
     cluster.start()
     bench.ready("server")
     bench.ready("stranger")
-    # The server's address may be another one now; what counts is that the forwarding itself stayed closed.
-    log = bench.api.get(f"{bench.path}/pods/stranger/log")
-    assert "tried" in log
-    assert "careops-probe" not in log
+    return until("the stranger tries again", lambda: text if "tried" in (text := _log(bench)) else None)
+
+
+def _slow_policy_engine(service):
+    text = script(service)
+    return text.replace("\nexec ", "\nsleep 12\nexec ") if service.name == "calico-felix" else text
+
+
+def _log(bench):
+    return bench.api.get(f"{bench.path}/pods/stranger/log")
 
 
 @pytest.mark.usefixtures("api")
