@@ -46,11 +46,10 @@ def down(
     To pause without losing anything, use `careops stop`.
     """
     from operations import live, teardown
-    from operations.cli import ask
     from operations.cli.current import session
     from operations.cli.output import print_json, say
     from operations.cli.progress import reporter
-    from operations.down import carry_out, names_to_confirm, refuse_unconfirmed
+    from operations.down import carry_out
 
     current = session()
     teardown.require_choice(environments or [], everything=everything)
@@ -62,16 +61,28 @@ def down(
             _show(plan)
         if plan_only:
             return
-        asked = names_to_confirm(plan, confirm or [])
-        may_ask = ask.may_ask(no_input=no_input)
-        refuse_unconfirmed(tuple(stack for stack in asked if not (may_ask and ask.typed_name(stack))))
-        # Whoever gave a name has agreed to the plan it is part of.
-        ask.agreed("Destroy this", yes=yes or bool(confirm or asked), no_input=no_input)
+        _require_consent(plan, confirm or [], yes=yes, no_input=no_input)
         with reporter() as shown:
             carry_out(plan, teardown.Teardown(current), shown, alive=lambda: live.cluster_answers(current))
     if as_json:
         print_json(plan.as_json() | {"destroyed": True})
     say("gone. Start again with: ./careops up")
+
+
+def _require_consent(plan: DownPlan, confirmed: list[str], *, yes: bool, no_input: bool) -> None:
+    """Return only when every loss is agreed to: by name where data cannot be made again, by a yes for the rest.
+
+    Raises:
+        OperationError: With `NOT_CONFIRMED`.
+    """
+    from operations.cli import ask
+    from operations.down import names_to_confirm, refuse_unconfirmed
+
+    asked = names_to_confirm(plan, confirmed)
+    may_ask = ask.may_ask(no_input=no_input)
+    refuse_unconfirmed(tuple(stack for stack in asked if not (may_ask and ask.typed_name(stack))))
+    # Whoever gave a name has agreed to the plan it is part of.
+    ask.agreed("Destroy this", yes=yes or bool(confirmed or asked), no_input=no_input)
 
 
 def _show(plan: DownPlan) -> None:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from operations.environments import Environment
+    from operations.existing import ExistingCluster
     from operations.phases import Record
 
 EPILOG = """Running it again is safe at any time, also after Ctrl-C or a crash: it does only what is missing."""
@@ -69,16 +70,11 @@ def up(
     from operations.cli.current import session
     from operations.cli.output import print_json
     from operations.cli.progress import reporter
-    from operations.existing import ExistingCluster
     from operations.live import up_parts
     from operations.up import Up
 
     current = session()
-    chosen = None
-    if context:
-        chosen = ExistingCluster(context=context, registry=registry, block_class=block_class, shared_class=shared_class)
-    elif registry or block_class or shared_class:
-        raise typer.BadParameter("--registry, --block-class and --shared-class describe a cluster named by --context")
+    chosen = _existing_cluster(context, registry, block_class, shared_class)
     with reporter() as shown:
         operation = Up(environments or [], current.command, up_parts(current, chosen), shown)
         record = operation.run()
@@ -86,6 +82,18 @@ def up(
         print_json(report(record, operation.environments))
     else:
         _show(record, operation.environments)
+
+
+def _existing_cluster(
+    context: str | None, registry: str | None, block_class: str | None, shared_class: str | None
+) -> ExistingCluster | None:
+    from operations.existing import ExistingCluster
+
+    if context:
+        return ExistingCluster(context=context, registry=registry, block_class=block_class, shared_class=shared_class)
+    if registry or block_class or shared_class:
+        raise typer.BadParameter("--registry, --block-class and --shared-class describe a cluster named by --context")
+    return None
 
 
 def report(record: Record, environments: Sequence[Environment]) -> dict:
