@@ -238,3 +238,38 @@ def test_a_program_that_raises_is_reported_with_its_own_traceback_only(project):
 def test_a_bad_stack_name_is_refused(project):
     with pytest.raises(ToolchainError, match="cannot be a stack's name"):
         project.pulumi.up("no/such stack")
+
+
+PACK = """
+from pulumi_policy import EnforcementLevel, PolicyPack, ResourceValidationPolicy
+
+def tier(args, report):
+    if args.resource_type == "kubernetes:core/v1:ConfigMap":
+        if "tier" not in (args.props["metadata"].get("labels") or {}):
+            report("every ConfigMap needs a tier")
+
+PolicyPack("pack", policies=[
+    ResourceValidationPolicy("tier-label", "ConfigMaps have a tier.", tier, EnforcementLevel.MANDATORY)])
+"""
+
+
+def test_a_mandatory_policy_stops_before_anything_is_touched(project):
+    pack = project.folder / "pack"
+    pack.mkdir()
+    (pack / "PulumiPolicy.yaml").write_text("runtime: python\n")
+    (pack / "__main__.py").write_text(PACK)
+    text = """
+ns = Namespace("ns", metadata={"name": NS}, opts=opts)
+ConfigMap("map", metadata={"namespace": NS, "name": "map", LABELS}, data={"a": "b"}, opts=options(depends_on=[ns]))
+"""
+    project.program(text.replace("LABELS", ""))
+    with pytest.raises(
+        DeploymentFailed, match=r"map: policy tier-label: (.|\n)*every ConfigMap needs a tier"
+    ) as failure:
+        project.up(preview=True, policy_pack=pack)
+    (violation,) = failure.value.result.violations
+    assert violation.urn.endswith("::map")
+    with pytest.raises(RuntimeError, match="not found"):
+        project.plane.get("namespace", project.namespace)
+    project.program(text.replace("LABELS", '"labels": {"tier": "gold"}'))
+    assert not project.up(preview=True, policy_pack=pack).violations

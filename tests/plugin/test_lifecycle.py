@@ -282,3 +282,70 @@ def test_progress_is_told_while_the_engine_works(project):
     told = [(event.name, event.operation, event.phase) for event in project.progress if hasattr(event, "phase")]
     assert ("ns", "create", Phase.STARTED) in told
     assert ("ns", "create", Phase.DONE) in told
+
+
+def test_an_ignored_field_stays_as_someone_else_set_it(project):
+    labelled = NAMESPACE + (
+        'labels = {"owner": "us", "tier": "TIER"}\n'
+        'ConfigMap("settings", metadata={"namespace": NS, "name": "settings", "labels": labels},'
+        ' opts=options(depends_on=[ns], ignore_changes=["metadata.labels.owner"]))'
+    )
+    project.program(labelled.replace("TIER", "one"))
+    project.up()
+    patch = json.dumps({"metadata": {"labels": {"owner": "them"}}})
+    project.kubectl("patch", "configmap", "settings", "-n", project.namespace, "--field-manager=rival", "-p", patch)
+    project.program(labelled.replace("TIER", "two"))
+    assert project.up().changes["update"] == 1
+    labels = project.plane.get("configmap", "settings", "-n", project.namespace)["metadata"]["labels"]
+    assert labels == {"owner": "them", "tier": "two"}
+
+
+def test_a_job_that_failed_is_made_anew_when_it_says_replace_unready(project):
+    project.program(
+        NAMESPACE
+        + """
+from pulumi_kubernetes.batch.v1 import Job
+Job("work", metadata={"namespace": NS, "name": "work", "annotations": {
+    "pulumi.com/skipAwait": "true", "pulumi.com/replaceUnready": "true"}}, spec={
+    "template": {"spec": {"restartPolicy": "Never", "containers": [{"name": "main", "image": "a:1"}]}},
+}, opts=options(depends_on=[ns]))
+"""
+    )
+    project.up()
+    uid = project.plane.get("job", "work", "-n", project.namespace)["metadata"]["uid"]
+    assert project.up().changes["replace"] == 1
+    assert project.plane.get("job", "work", "-n", project.namespace)["metadata"]["uid"] != uid
+
+
+def test_a_hundred_objects_are_made_at_once(project):
+    project.program(
+        NAMESPACE + 'for i in range(100):\n    ConfigMap(f"m{i}", metadata={"namespace": NS, "name": f"m{i}"},'
+        ' data={"n": str(i)}, opts=options(depends_on=[ns]))\n'
+    )
+    assert project.up().changes == {"create": 103}
+    assert project.up().is_unchanged
+
+
+def test_a_resource_inside_a_component_is_handled_by_its_own_type(project):
+    project.program("""
+class Boundary(pulumi.ComponentResource):
+    def __init__(self, name):
+        super().__init__("careops:test:Boundary", name, None, None)
+        child = pulumi.ResourceOptions(parent=self, provider=provider)
+        self.namespace = Namespace(f"{name}-namespace", metadata={"name": NS}, opts=child)
+        self.register_outputs({"namespace": self.namespace.metadata["name"]})
+pulumi.export("name", Boundary("boundary").namespace.metadata["name"])
+""")
+    project.up()
+    assert project.pulumi.outputs("test") == {"name": project.namespace}
+    assert project.up().is_unchanged
+
+
+def test_an_object_whose_namespace_is_ending_waits_for_it(project):
+    project.program(SETTINGS)
+    project.up()
+    # Deleted behind Pulumi's back and still on its way out when the next update begins.
+    project.kubectl("delete", "namespace", project.namespace, "--wait=false")
+    project.pulumi.refresh("test")
+    project.up()
+    assert project.plane.get("configmap", "settings", "-n", project.namespace)["data"] == {"colour": "blue"}

@@ -42,6 +42,7 @@ __all__ = [
 ]
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,100}")
+_CLOSING_WORDS: Final = frozenset({"preview failed", "update failed"})
 OnEvent = Callable[[EngineEvent], None]
 
 
@@ -338,6 +339,8 @@ class _Collected:
 def _failure(result: Result, code: int, text: str) -> DeploymentFailed:
     mandatory = [item for item in result.violations if item.is_mandatory]
     errors = list(dict.fromkeys(_said(item) for item in result.diagnostics if item.is_error))
+    # The engine's own closing words say nothing more once a cause is named.
+    errors = [text for text in errors if text not in _CLOSING_WORDS] or ([] if mandatory else errors)
     lines = [f"{name_of(item.urn) or 'the stack'}: policy {item.policy}: {item.text}" for item in mandatory] + errors
     if not lines:
         lines = [text.removeprefix("error: ") or f"the engine ended with code {code} and said nothing"]

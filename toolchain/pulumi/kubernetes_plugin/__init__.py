@@ -18,6 +18,7 @@ What differs:
   differently (`0.5` for `500m`) as the program wrote it.
 - An import leaves out what the server fills in for namespaces, services, claims and jobs, so that fewer programs must
   repeat it.
+- A refresh counts an object that is on its way out as gone, and creation waits until its name is free.
 - Computed fields are unknown in a preview of a new object; the official plugin leaves some of them out.
 - A cluster that does not answer fails the provider's configuration, in previews too; the official plugin previews
   without it. `deleteUnreachable` and `skipUpdateUnreachable` work as there.

@@ -23,6 +23,7 @@ from toolchain.pulumi.kubernetes_plugin.errors import (
 )
 from toolchain.pulumi.kubernetes_plugin.inputs import imported, refreshed
 from toolchain.pulumi.kubernetes_plugin.readiness import FIVE_MINUTES, TEN_MINUTES, rule_for
+from toolchain.pulumi.kubernetes_plugin.tokens import Gvk
 from toolchain.pulumi.kubernetes_plugin.values import contains_unknown, dig, reveal, without
 from toolchain.pulumi.kubernetes_plugin.verdicts import State
 
@@ -30,11 +31,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from toolchain.pulumi.kubernetes_plugin.configuration import ProviderConfig
-    from toolchain.pulumi.kubernetes_plugin.tokens import Gvk
     from toolchain.pulumi.kubernetes_plugin.waiting import Waiter
 
 # Objects of one program may be declared out of order: a namespace, or a definition's new kind, may come in a moment.
 ORDER_SECONDS: Final = 20.0
+_NAMESPACE: Final = Gvk(group="", version="v1", kind="Namespace")
 _FORBIDDEN: Final = 403
 _BAD_REQUEST: Final = 400
 _INVALID: Final = 422
@@ -190,9 +191,13 @@ class Operations:
             live = self.cluster.get(ref)
         except NoSuchKind:
             return None
+        known = bool(naming.metadata_of(inputs))
         if live is None:
             return None
-        known = bool(naming.metadata_of(inputs))
+        if known and self._is_ending(live):
+            # Its end cannot be called back: an update must make it anew, and creation waits until the name is free.
+            self.warn(f"{ref} is being deleted by someone else")
+            return None
         now = refreshed(inputs, live) if known else imported(gvk, live)
         version = str(state.get(checkpoint.API_VERSION) or gvk.api_version)
         manager = self._manager(urn, inputs, state)
@@ -204,6 +209,20 @@ class Operations:
                 explained = rule.explain(live, self.cluster) if rule.explain else []
                 raise Unfinished([f"{ref} is not ready: {verdict.text}", *explained], resource_id, found, now)
         return found, now
+
+    def _is_ending(self, live: dict[str, Any]) -> bool:
+        """Tell whether an object, or the namespace around it, is on its way out."""
+        if dig(live, "metadata", "deletionTimestamp"):
+            return True
+        namespace = dig(live, "metadata", "namespace")
+        if not namespace:
+            return False
+        try:
+            around = self.cluster.get(Ref(gvk=_NAMESPACE, namespace=None, name=namespace))
+        except ApiFailure:
+            # An account of one namespace may not look at it; then the object's own word counts.
+            return False
+        return bool(dig(around, "metadata", "deletionTimestamp"))
 
     def delete(self, gvk: Gvk, resource_id: str, inputs: dict[str, Any], timeout: float) -> None:
         """Delete an object and wait until it is gone; one that is gone already is no error."""
