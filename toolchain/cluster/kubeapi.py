@@ -9,6 +9,7 @@ from urllib.parse import urlencode, urlsplit
 import kubernetes.client
 import kubernetes.config
 import urllib3.exceptions
+import yaml
 from kubernetes.config.config_exception import ConfigException
 
 from toolchain.cluster.errors import ApiRefused, ApiUnreachable
@@ -46,7 +47,7 @@ class KubeApi:
                 client_configuration=configuration,
                 persist_config=False,
             )
-        except (ConfigException, OSError, ValueError) as error:
+        except (ConfigException, OSError, ValueError, TypeError, yaml.YAMLError) as error:
             raise ApiUnreachable(
                 f"The kubeconfig {kubeconfig} has no usable context{f' {context!r}' if context else ''}.",
                 why=str(error),
