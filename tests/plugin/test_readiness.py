@@ -73,7 +73,7 @@ READY = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]
 
 
 def test_a_deployment_that_cannot_pull_says_so(project):
-    project.program(DEPLOYMENT.replace("TIMEOUT", "8"))
+    project.program(DEPLOYMENT.replace("TIMEOUT", "15"))
 
     def kubelet():
         (pod,) = pods(project)
@@ -84,7 +84,7 @@ def test_a_deployment_that_cannot_pull_says_so(project):
     with pytest.raises(DeploymentFailed) as failure:
         project.up()
     finish()
-    assert "is not ready after 8 s" in failure.value.why
+    assert "is not ready after 15 s" in failure.value.why
     assert "0 of 1 pods available" in failure.value.why
     assert "ImagePullBackOff" in failure.value.why
     assert "nowhere.invalid/app:1" in failure.value.why
@@ -118,7 +118,7 @@ def test_a_deployment_over_quota_says_so(project):
         'q = ResourceQuota("none", metadata={"namespace": NS, "name": "none"}, spec={"hard": {"pods": "0"}},'
         " opts=options(depends_on=[ns]))\n"
     )
-    text = DEPLOYMENT.replace("TIMEOUT", "6").replace("app = Deployment", quota + "app = Deployment")
+    text = DEPLOYMENT.replace("TIMEOUT", "12").replace("app = Deployment", quota + "app = Deployment")
     project.program(
         text.replace('spec={"selector"', 'spec={"selector"').replace(
             "opts=options(depends_on=[ns]))\npulumi.export", "opts=options(depends_on=[q]))\npulumi.export"

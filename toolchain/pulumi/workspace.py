@@ -61,6 +61,7 @@ def prepare(paths: Paths) -> None:
     for folder in (paths.bin, paths.pulumi_home, paths.pulumi_backend):
         folder.mkdir(parents=True, exist_ok=True)
     paths.state.chmod(0o700)
+    _switch_off_debug_log(paths.pulumi_home / "logs")
     if paths.passphrase.exists():
         if not paths.passphrase.read_text(encoding="utf-8").strip():
             raise _missing_passphrase(paths, "is empty")
@@ -72,6 +73,20 @@ def prepare(paths: Paths) -> None:
     draft.touch(mode=_OWNER_ONLY)
     draft.write_text(secrets.token_urlsafe(_PASSPHRASE_BYTES) + "\n", encoding="utf-8")
     draft.replace(paths.passphrase)
+
+
+def _switch_off_debug_log(folder: Path) -> None:
+    """Keep the engine from writing its debug log, for which it has no switch: a file where its folder would be.
+
+    It writes every property of every resource, 30 to 50 MB a run where a stack holds large definitions, at two thirds
+    of that run's CPU time (measured with CloudNativePG's). The engine goes on without the log and says nothing. To get
+    it back for a bug report, replace the file by a folder.
+    """
+    if folder.is_file():
+        return
+    if folder.is_dir():
+        shutil.rmtree(folder)
+    folder.touch(mode=_OWNER_ONLY)
 
 
 def _missing_passphrase(paths: Paths, problem: str) -> MissingPassphrase:

@@ -9,7 +9,7 @@ import pytest
 from toolchain.pulumi.kubernetes_plugin.cluster import connect
 from toolchain.pulumi.kubernetes_plugin.configuration import ProviderConfig, active, kubeconfig_document, parse
 from toolchain.pulumi.kubernetes_plugin.conflicts import conflict_text, may_take_over
-from toolchain.pulumi.kubernetes_plugin.errors import ApiFailure, BadConfiguration
+from toolchain.pulumi.kubernetes_plugin.errors import ApiFailure, BadConfiguration, PluginError, Unreachable
 from toolchain.pulumi.kubernetes_plugin.provider import KubernetesProvider
 from toolchain.pulumi.kubernetes_plugin.values import UNKNOWN, Secret
 
@@ -165,3 +165,59 @@ def test_only_what_may_pass_is_tried_again(status, body, expected):
 def test_a_secret_kubeconfig_is_used_and_not_shown():
     config = parse({"kubeconfig": Secret(json.dumps(kubeconfig()))}, {})
     assert kubeconfig_document(config, {})["current-context"] == "one"
+
+
+@pytest.fixture
+def dead(monkeypatch):
+    """A kubeconfig to an address where nobody listens, and a probe that does not wait long."""
+    monkeypatch.setattr("toolchain.pulumi.kubernetes_plugin.cluster.RETRY_SECONDS", 0.2)
+    monkeypatch.setattr("toolchain.pulumi.kubernetes_plugin.cluster.Cluster.probe.__defaults__", (0.2,))
+    document = kubeconfig(server="http://127.0.0.1:1")
+    del document["clusters"][0]["cluster"]["certificate-authority"]
+    return json.dumps(document)
+
+
+def test_a_cluster_that_does_not_answer_stops_the_provider_unless_it_may_be_forgotten(dead):
+    with pytest.raises(Unreachable, match="does not answer"):
+        provider().configure({"kubeconfig": dead})
+    said = []
+    forgiving = KubernetesProvider(log=lambda *words, **_: said.append(words), environ={})
+    forgiving.configure({"kubeconfig": dead, "deleteUnreachable": "true"})
+    assert forgiving.is_unreachable
+    assert said[0][1] == "warning"
+    with pytest.raises(Unreachable):
+        forgiving.operations("urn")
+
+
+def test_an_object_keeps_its_last_inputs_while_its_cluster_may_be_skipped(dead):
+    skipping = provider()
+    skipping.configure({"kubeconfig": dead, "skipUpdateUnreachable": "true"})
+    old, new = {"metadata": {"name": "a"}}, {"metadata": {"name": "b"}}
+    urn = "urn:pulumi:dev::p::kubernetes:core/v1:Namespace::x"
+    assert skipping.check(urn, "kubernetes:core/v1:Namespace", old, new, seed=b"", proposal=None) == old
+
+
+def check(token, inputs, old=None):
+    configured = provider()
+    urn = f"urn:pulumi:dev::p::{token}::x"
+    return configured.check(urn, token, old or {}, inputs, seed=b"s", proposal=None)
+
+
+def test_what_only_the_server_may_write_is_dropped_from_inputs():
+    found = check("kubernetes:core/v1:Namespace", {"metadata": {"name": "a", "uid": "1", "managedFields": []}})
+    assert found == {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "a"}}
+
+
+@pytest.mark.parametrize(
+    ("inputs", "words"),
+    [
+        ({"kind": "Pod"}, "make them the same"),
+        ({"apiVersion": "v2"}, "make them the same"),
+        ({"metadata": {"generateName": "a-"}}, "generateName is not supported"),
+        ({"metadata": {"name": "a", "annotations": {"pulumi.com/waitFor": "Ready"}}}, "write condition=TYPE"),
+        ({"metadata": {"name": "a", "annotations": {"pulumi.com/timeoutSeconds": "soon"}}}, "whole number"),
+    ],
+)
+def test_inputs_that_cannot_be_meant_are_refused(inputs, words):
+    with pytest.raises(PluginError, match=words):
+        check("kubernetes:core/v1:Namespace", inputs)

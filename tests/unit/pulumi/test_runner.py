@@ -245,6 +245,16 @@ def test_a_passphrase_that_is_gone_while_its_state_exists_is_never_made_anew(pat
         workspace.prepare(paths)
 
 
+def test_the_engine_cannot_write_its_debug_log(paths):
+    logs = paths.pulumi_home / "logs"
+    logs.mkdir(parents=True)
+    (logs / "old.log").touch()
+    workspace.prepare(paths)
+    assert logs.is_file()
+    workspace.prepare(paths)
+    assert logs.read_bytes() == b""
+
+
 def test_the_environment_leads_plain_pulumi_to_this_checkout(paths):
     environ = workspace.environment(paths, {"PATH": "/usr/bin"})
     assert environ["PATH"] == f"{paths.bin}{os.pathsep}/usr/bin"
