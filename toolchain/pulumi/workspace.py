@@ -80,7 +80,7 @@ def _switch_off_debug_log(folder: Path) -> None:
 
     It writes every property of every resource, 30 to 50 MB a run where a stack holds large definitions, at two thirds
     of that run's CPU time (measured with CloudNativePG's). The engine goes on without the log and says nothing. To get
-    it back for a bug report, replace the file by a folder.
+    it for a bug report, replace the file by a folder and run plain pulumi: the next `careops up` puts the file back.
     """
     if folder.is_file():
         return
