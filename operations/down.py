@@ -39,17 +39,19 @@ class Doomed:
         resources: Resources in its Pulumi stack; None when there is no stack.
         volumes: Its data volumes; empty when there are none, or the cluster does not answer.
         half_deleted: Whether an earlier deletion has not come to its end.
+        unseen: Whether the cluster that may hold its data could not be looked into.
     """
 
     environment: Environment
     resources: int | None
     volumes: tuple[Volume, ...] = ()
     half_deleted: bool = False
+    unseen: bool = False
 
     @property
     def needs_name(self) -> bool:
-        """Whether its exact name has to be given: it holds data that cannot be made again, and is there."""
-        return self.environment.holds_data and bool(self.resources or self.volumes)
+        """Whether its exact name has to be given: it holds data that cannot be made again, and is or may be there."""
+        return self.environment.holds_data and bool(self.resources or self.volumes or self.unseen)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from operations import deployment, embedded, live
 from operations.down import Doomed, DownPlan, read_volumes
-from operations.environments import choose
+from operations.environments import ORDER, Environment, choose, default_port
 from operations.errors import OperationError, failure
 from operations.exit_codes import ExitCode
 from toolchain.errors import ToolchainError
@@ -16,7 +16,6 @@ from toolchain.errors import ToolchainError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from operations.environments import Environment
     from operations.kube_api import Read
     from operations.session import Session
     from toolchain.progress import Reporter
@@ -56,9 +55,10 @@ def require_choice(asked: Sequence[str], *, everything: bool) -> None:
 def plan(session: Session, asked: Sequence[str], *, everything: bool, keep_cache: bool) -> DownPlan:
     """Look at what would be destroyed; changes nothing.
 
-    With everything, environments whose settings are not valid (any more) do not stand in the way of the rest.
+    With everything, settings that are not valid (any more) do not stand in the way; the stacks that were deployed tell
+    what there is then, so that nobody's data goes without its name.
     """
-    known = live.environments_or_none(session) if everything else live.environments(session)
+    known = (live.environments_or_none(session) or remembered(session)) if everything else live.environments(session)
     chosen = reversed(choose(known, asked))
     notes: list[str] = []
     read = None
@@ -68,7 +68,8 @@ def plan(session: Session, asked: Sequence[str], *, everything: bool, keep_cache
     except (OperationError, ToolchainError) as error:
         read = None
         notes.append(f"data volumes could not be looked at: {error}")
-    doomed = tuple(_doomed(session, environment, read) for environment in chosen)
+    unseen = read is None and session.paths.kubeconfig.is_file()
+    doomed = tuple(_doomed(session, environment, read, unseen=unseen) for environment in chosen)
     return DownPlan(
         doomed=doomed,
         platform=everything,
@@ -78,11 +79,24 @@ def plan(session: Session, asked: Sequence[str], *, everything: bool, keep_cache
     )
 
 
-def _doomed(session: Session, environment: Environment, read: Read | None) -> Doomed:
+def remembered(session: Session) -> tuple[Environment, ...]:
+    """Return the environments Pulumi's state knows; their sites and namespaces are told by nothing but the settings."""
+    stacks = (path.stem for path in session.paths.pulumi_backend.glob(".pulumi/stacks/*/*.json"))
+    named = [(stack, stack.rpartition(".")[2], stack.rpartition(".")[0]) for stack in stacks]
+    found = [
+        Environment(stack=stack, site=site, name=name, namespace=f"{site}-{name}", port=default_port(0, name))
+        for stack, name, site in named
+        if name in ORDER
+    ]
+    return tuple(sorted(found, key=lambda one: (one.site, ORDER.index(one.name))))
+
+
+def _doomed(session: Session, environment: Environment, read: Read | None, *, unseen: bool) -> Doomed:
     return Doomed(
         environment=environment,
         resources=deployment.count_resources(session, environment.stack),
         volumes=read_volumes(read, environment.namespace) if read else (),
+        unseen=unseen,
         half_deleted=bool(read and embedded.terminating(read, [environment.namespace])),
     )
 

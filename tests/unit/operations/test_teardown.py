@@ -88,6 +88,23 @@ def test_the_plan_is_shown_before_anything_and_alone_on_request(carried_out, cap
     assert carried_out == []
 
 
+def test_broken_settings_and_a_stopped_cluster_do_not_let_data_go_without_its_name(tmp_path, monkeypatch, capsys):
+    session = open_session([], {"HOME": str(tmp_path), "CAREOPS_STATE": str(tmp_path / "state")})
+    monkeypatch.setenv("CAREOPS_STATE", str(session.paths.state))
+    monkeypatch.setattr("operations.live.environments_or_none", lambda _session: ())
+    monkeypatch.setattr(teardown.Teardown, "wipe", lambda *_: pytest.fail("destroyed"))
+    for name in ("prod", "north.training", "dev", "platform"):
+        path = session.paths.pulumi_backend / ".pulumi" / "stacks" / "careops" / f"{name}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("{}")
+    session.paths.kubeconfig.write_text("unreadable")
+    assert cli.main(["down", "--all", "--yes", "--no-input"]) == ExitCode.NOT_CONFIRMED
+    told = capsys.readouterr().err
+    assert "--confirm prod" in told
+    assert "--confirm north.training" in told
+    assert "--confirm dev" not in told
+
+
 @pytest.mark.parametrize("arguments", [[], ["dev", "--all"]])
 def test_down_wants_to_know_exactly_what_to_destroy(carried_out, arguments):
     assert cli.main(["down", *arguments, "--yes"]) == ExitCode.USAGE
