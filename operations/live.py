@@ -15,7 +15,7 @@ from operations.kube_api import no_cluster, reader
 from operations.lock import PlatformLock
 from operations.machine import Machine
 from operations.phases import write_record
-from operations.up import UpParts
+from operations.up import PLATFORM_STACK, UpParts
 from toolchain.errors import ToolchainError
 
 if TYPE_CHECKING:
@@ -236,12 +236,13 @@ def become(program: Path, arguments: Sequence[str], environ: Mapping[str, str], 
 # -- up ------------------------------------------------------------------------------------------------------------
 
 
-def up_parts(session: Session, chosen: ExistingCluster | None) -> UpParts:
+def up_parts(session: Session, chosen: ExistingCluster | None, *, refresh: bool = False) -> UpParts:
     """Return everything `up` acts through.
 
     Args:
         session: This invocation.
         chosen: The existing cluster to use; None for the embedded one.
+        refresh: Whether the environments' state is compared with the cluster first, so that drift is mended.
 
     Raises:
         OperationError: With `USAGE`, when this platform is on the other kind of cluster already.
@@ -259,7 +260,9 @@ def up_parts(session: Session, chosen: ExistingCluster | None) -> UpParts:
         install_packages=lambda reporter: toolkit.install_packages(session, reporter),
         build=lambda reporter: toolkit.build(session, embedded=cluster.embedded, reporter=reporter),
         cluster=cluster,
-        deploy=lambda stack, step: deployment.deploy(session, stack, step, lost=is_lost(session, stack)),
+        deploy=lambda stack, step: deployment.deploy(
+            session, stack, step, lost=(refresh and stack != PLATFORM_STACK) or is_lost(session, stack)
+        ),
         answers=lambda environment: login_complaint(session, environment),
         record=write_record(session.last_up),
     )

@@ -57,6 +57,13 @@ def up(
             metavar="CLASS", help="With --context: storage class for volumes of several nodes.", show_default=False
         ),
     ] = None,
+    refresh: Annotated[
+        bool,
+        typer.Option(
+            "--refresh",
+            help="Compare with what really is in the cluster first, and mend what somebody changed or deleted there.",
+        ),
+    ] = False,
     as_json: AsJson = False,
     yes: Yes = False,  # noqa: ARG001 - up asks nothing; scripts may say so all the same
     no_input: NoInput = False,  # noqa: ARG001 - as above
@@ -76,7 +83,7 @@ def up(
     current = session()
     chosen = _existing_cluster(context, registry, block_class, shared_class)
     with reporter() as shown:
-        operation = Up(environments or [], current.command, up_parts(current, chosen), shown)
+        operation = Up(environments or [], current.command, up_parts(current, chosen, refresh=refresh), shown)
         record = operation.run()
     if as_json:
         print_json(report(record, operation.environments))

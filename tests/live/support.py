@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import ssl
 import subprocess
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
-from kubernetes import client
+from kubernetes import client, config
 from kubernetes.stream import stream
 from tenacity import retry, stop_after_delay, wait_fixed
 
@@ -52,8 +53,10 @@ class Platform:
 
     def run_in(self, pod: client.V1Pod, argv: Sequence[str], *, container: str | None = None) -> str:
         """Run a command in a pod and return what it printed on both channels."""
+        # stream() swaps the client's request method while it runs, so each call gets a client of its own.
+        own = client.CoreV1Api(config.new_client_from_config(config_file=str(self.paths.kubeconfig)))
         return stream(
-            self.api.connect_get_namespaced_pod_exec,
+            own.connect_get_namespaced_pod_exec,
             pod.metadata.name,
             pod.metadata.namespace,
             command=list(argv),
@@ -150,7 +153,10 @@ def browser(platform: Platform, environment: str, tmp: Path) -> Iterator[Browser
     with (
         forwarded(platform, namespace, "service/edge", 8443) as port,
         httpx.Client(
-            base_url=f"https://localhost:{port}", verify=str(authority), follow_redirects=True, timeout=60
+            base_url=f"https://localhost:{port}",
+            verify=ssl.create_default_context(cafile=str(authority)),
+            follow_redirects=True,
+            timeout=60,
         ) as http,
     ):
         yield Browser(http=http, login=login["admin_login"], password=login["admin_password"])

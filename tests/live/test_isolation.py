@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.live
 
-STRANGER_NAMESPACE = "careops-test-stranger"
+STRANGER_PREFIX = "careops-test-stranger-"
 
 
 def role_of(pod: client.V1Pod) -> str | None:
@@ -35,8 +35,8 @@ def endpoints(platform: Platform, namespace: str) -> list[Endpoint]:
 @pytest.fixture(scope="module")
 def stranger(platform: Platform) -> Iterator[Endpoint]:
     """A pod in a namespace without any policy: free to send, so that only the targets' policies can stop it."""
-    namespace = client.V1Namespace(metadata=client.V1ObjectMeta(name=STRANGER_NAMESPACE))
-    platform.api.create_namespace(namespace)
+    wanted = client.V1Namespace(metadata=client.V1ObjectMeta(generate_name=STRANGER_PREFIX))
+    namespace = platform.api.create_namespace(wanted).metadata.name
     pod = client.V1Pod(
         metadata=client.V1ObjectMeta(name="stranger-0"),
         spec=client.V1PodSpec(
@@ -44,23 +44,30 @@ def stranger(platform: Platform) -> Iterator[Endpoint]:
             termination_grace_period_seconds=0,
             containers=[
                 client.V1Container(
-                    name="probe",
-                    image=read_facts(platform.paths.facts).images["probe"],
+                    name="python",
+                    image=read_facts(platform.paths.facts).images["odoo"],
                     command=["sleep", "3600"],
+                    security_context=client.V1SecurityContext(
+                        allow_privilege_escalation=False,
+                        run_as_non_root=True,
+                        run_as_user=65534,
+                        capabilities=client.V1Capabilities(drop=["ALL"]),
+                        seccomp_profile=client.V1SeccompProfile(type="RuntimeDefault"),
+                    ),
                 )
             ],
         ),
     )
     try:
-        platform.api.create_namespaced_pod(STRANGER_NAMESPACE, pod)
+        platform.api.create_namespaced_pod(namespace, pod)
 
         def running() -> None:
-            assert endpoints(platform, STRANGER_NAMESPACE)
+            assert endpoints(platform, namespace)
 
         eventually(running)
-        yield endpoints(platform, STRANGER_NAMESPACE)[0]
+        yield endpoints(platform, namespace)[0]
     finally:
-        platform.api.delete_namespace(STRANGER_NAMESPACE)
+        platform.api.delete_namespace(namespace)
 
 
 @pytest.fixture

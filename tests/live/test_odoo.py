@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+import warnings
 from typing import TYPE_CHECKING
 
 import httpx
@@ -57,8 +58,9 @@ def test_the_edge_speaks_no_old_tls(platform: Platform) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
-    context.minimum_version = ssl.TLSVersion.TLSv1
-    context.maximum_version = ssl.TLSVersion.TLSv1_1
+    with warnings.catch_warnings(action="ignore"):  # Python warns of what this test asks for on purpose
+        context.minimum_version = ssl.TLSVersion.TLSv1
+        context.maximum_version = ssl.TLSVersion.TLSv1_1
     namespace = platform.naming("prod").namespace
     with forwarded(platform, namespace, "service/edge", 8443) as port, pytest.raises(httpx.ConnectError):
         httpx.get(f"https://localhost:{port}/", verify=context)
