@@ -117,7 +117,7 @@ def test_ctrl_c_and_sigterm_end_quietly_with_130_and_reach_the_programs_that_wer
         "from operations.cli import main\n"
         "from operations.cli.up import register\n"
         "import operations.live\n"
-        "def slow(*_):\n"
+        "def slow(*_, **__):\n"
         "    child = subprocess.Popen(['sleep', '60']); print(child.pid, flush=True); child.wait()\n"
         "operations.live.up_parts = slow\n"
         "main.run()\n"
