@@ -171,7 +171,15 @@ def _secrets() -> None:
         "careops.io/site": site,
         "careops.io/environment": environment,
     }
-    make_missing(api, identity=f"{site}/{environment}", namespace=api.namespace, labels=labels, say=say)
+    hostnames = tuple(name for name in os.environ.get("CAREOPS_HOSTNAMES", "").split(",") if name)
+    make_missing(
+        api,
+        identity=f"{site}/{environment}",
+        namespace=api.namespace,
+        labels=labels,
+        say=say,
+        hostnames=hostnames,
+    )
 
 
 def _mail_sink() -> None:

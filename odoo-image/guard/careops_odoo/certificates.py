@@ -25,10 +25,16 @@ class EdgeCertificate:
     authority: bytes
 
 
-def edge_names(namespace: str) -> tuple[str, ...]:
-    """Return the names an environment's edge is reached by."""
+def edge_names(namespace: str, hostnames: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """Return the names an environment's edge is reached by: in the cluster, by its users, and on a forwarded port.
+
+    Args:
+        namespace: The environment's namespace.
+        hostnames: The names its users type, from the site's settings.
+    """
     inside = ("edge", f"edge.{namespace}", f"edge.{namespace}.svc", f"edge.{namespace}.svc.cluster.local")
-    return (*inside, "localhost", f"{namespace}.careops.local")
+    internal = f"{namespace}.careops.local"
+    return (*inside, *(name for name in hostnames if name != internal), "localhost", internal)
 
 
 def make_edge_certificate(identity: str, names: tuple[str, ...], now: datetime.datetime) -> EdgeCertificate:

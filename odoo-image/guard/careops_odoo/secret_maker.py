@@ -39,7 +39,13 @@ class SecretStore(Protocol):
 
 
 def make_missing(
-    store: SecretStore, *, identity: str, namespace: str, labels: Mapping[str, str], say: Callable[[str], None]
+    store: SecretStore,
+    *,
+    identity: str,
+    namespace: str,
+    labels: Mapping[str, str],
+    say: Callable[[str], None],
+    hostnames: tuple[str, ...] = (),
 ) -> None:
     """Make what is missing and check what is there.
 
@@ -49,6 +55,7 @@ def make_missing(
         namespace: For the certificate's names.
         labels: Of new Secrets.
         say: Gets one line per Secret, without any value.
+        hostnames: The names the environment's users type, for the edge's certificate.
 
     Raises:
         Refused: An existing Secret lacks a key or names another environment.
@@ -56,7 +63,7 @@ def make_missing(
     for name, make in ((LOGIN_SECRET, _login), (TLS_SECRET, _tls)):
         found = store.read_secret(name)
         if found is None:
-            kind, values = make(identity, namespace)
+            kind, values = make(identity, edge_names(namespace, hostnames))
             made = store.create_secret(Secret(name=name, values=values, labels=labels, kind=kind))
             say(f"secret {name}: {'made' if made else 'made by another job meanwhile'}")
             found = store.read_secret(name)
@@ -78,7 +85,7 @@ def _check(name: str, secret: Secret | None, identity: str) -> None:
         check(Mark(part="secret", empty=False, identity=values[IDENTITY_KEY].decode()), identity)
 
 
-def _login(identity: str, _: str) -> tuple[str, dict[str, bytes]]:
+def _login(identity: str, _: tuple[str, ...]) -> tuple[str, dict[str, bytes]]:
     values = {
         "identity": identity,
         "admin_login": ADMIN_LOGIN,
@@ -88,7 +95,7 @@ def _login(identity: str, _: str) -> tuple[str, dict[str, bytes]]:
     return "Opaque", {key: value.encode() for key, value in values.items()}
 
 
-def _tls(identity: str, namespace: str) -> tuple[str, dict[str, bytes]]:
-    made = make_edge_certificate(identity, edge_names(namespace), datetime.datetime.now(datetime.UTC))
+def _tls(identity: str, names: tuple[str, ...]) -> tuple[str, dict[str, bytes]]:
+    made = make_edge_certificate(identity, names, datetime.datetime.now(datetime.UTC))
     values = {"tls.crt": made.certificate, "tls.key": made.key, "ca.crt": made.authority}
     return "kubernetes.io/tls", values

@@ -81,7 +81,9 @@ def test_an_incomplete_secret_is_refused_and_not_completed():
 
 
 def test_the_certificate_verifies_against_its_own_authority_for_every_name_of_the_edge(tmp_path):
-    names = edge_names("riverside-dev")
+    names = edge_names("riverside-dev", ("dev.riverside.example.org", "riverside-dev.careops.local"))
+    assert "dev.riverside.example.org" in names
+    assert len(set(names)) == len(names)
     pair = make_edge_certificate("riverside/dev", names, datetime.datetime.now(datetime.UTC))
     for name, data in (("crt", pair.certificate), ("key", pair.key), ("ca", pair.authority)):
         (tmp_path / name).write_bytes(data)
