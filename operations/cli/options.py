@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
+from typer.core import TyperCommand
 
 Environments = Annotated[
     list[str] | None,
@@ -22,5 +23,16 @@ NoInput = Annotated[
 
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Answer yes to yes/no questions. Names are still asked for.")]
 
-PASS_THROUGH = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+PASS_THROUGH = {"help_option_names": []}
 """Settings of commands that hand every argument, `--help` included, to another program."""
+
+
+class PassThrough(TyperCommand):
+    """A command that reads no argument of its own: a `--` in the middle, as kubectl exec needs, stays where it is."""
+
+    def parse_args(  # ty: ignore[invalid-method-override]  typer keeps the type of its own context private
+        self, ctx: typer.Context, args: list[str]
+    ) -> list[str]:
+        """Keep every argument for the other program."""
+        ctx.args = list(args)
+        return ctx.args

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import typer
 
-from operations.cli.options import PASS_THROUGH
+from operations.cli.options import PASS_THROUGH, PassThrough
 
 
 def register(app: typer.Typer) -> None:
     """Add the command to the application."""
-    app.command(context_settings=PASS_THROUGH)(python)
+    app.command(cls=PassThrough, context_settings=PASS_THROUGH)(python)
 
 
 def python(context: typer.Context) -> None:
