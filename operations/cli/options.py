@@ -30,7 +30,7 @@ PASS_THROUGH = {"help_option_names": []}
 class PassThrough(TyperCommand):
     """A command that reads no argument of its own: a `--` in the middle, as kubectl exec needs, stays where it is."""
 
-    def parse_args(  # ty: ignore[invalid-method-override]  typer keeps the type of its own context private
+    def parse_args(  # ty: ignore[incompatible-method-override]  typer keeps the type of its own context private
         self, ctx: typer.Context, args: list[str]
     ) -> list[str]:
         """Keep every argument for the other program."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 
 import pytest
@@ -122,13 +123,14 @@ def python(trees, text):
 
 
 @pytest.fixture(scope="module")
-def edge_answers(trees, certificate):
+def edge_answers(trees, certificate, tmp_path_factory):
     """Answers of a running edge before a backend that tells what reached it; the client runs from the odoo image."""
     asked = [
         "http://127.0.0.1:8080/healthz",
         "http://127.0.0.1:8080/web?a=1",
         "/healthz",
         "/web/login",
+        "/web/search?name=Ada",
         "/websocket",
         "/web/static/x.js",
         "/web/database/manager",
@@ -145,15 +147,20 @@ def edge_answers(trees, certificate):
     ]
     binds = (Bind(source=str(certificate), target="/run/careops/edge-tls"),)
     mounted = [Tree(root=str(trees / "edge"), binds=binds), Tree(root=str(trees / "odoo"))]
-    with Session(mounted) as session:
+    log = tmp_path_factory.mktemp("edge-log") / "access"
+    with Session(mounted) as session, log.open("a+") as sink:
+        os.fchown(sink.fileno(), EDGE_UID, EDGE_UID)  # as a container runtime gives its output to the user
         nginx = Inside(tree=str(trees / "edge"), argv=("/usr/local/bin/careops-edge",), uid=EDGE_UID, env=UPSTREAMS)
-        started = [subprocess.Popen(session.command(inside)) for inside in (python(trees, BACKEND), nginx)]
+        started = [
+            subprocess.Popen(session.command(python(trees, BACKEND)), stdout=subprocess.DEVNULL),
+            subprocess.Popen(session.command(nginx), stdout=sink, stderr=sink),
+        ]
         done = session.run(python(trees, CLIENT), stdin=json.dumps(asked) + "\n", seconds=60)
-        assert done.returncode == 0, done.stderr
         for process in started:
             process.kill()
             process.wait()
-    return json.loads(done.stdout)
+    assert done.returncode == 0, done.stderr + log.read_text()
+    return {**json.loads(done.stdout), "log": log.read_text()}
 
 
 def test_plain_http_answers_the_probe_and_redirects_everything_else(edge_answers):
@@ -201,3 +208,9 @@ def test_what_integrations_use_stays_open(edge_answers, path):
 
 def test_the_edge_does_not_tell_its_version(edge_answers):
     assert edge_answers["/web/database"][1]["Server"] == "nginx"
+
+
+def test_the_log_tells_who_asked_for_what_and_not_with_which_words(edge_answers):
+    assert '"GET /web/login" 200' in edge_answers["log"]
+    assert "name=Ada" not in edge_answers["log"]
+    assert "healthz" not in edge_answers["log"]

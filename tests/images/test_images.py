@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import re
-import shutil
 import stat
 import subprocess
 
@@ -12,6 +12,7 @@ import testinfra
 
 from odoo_image import specs
 from tests.images.support import EDGE_UID, ODOO_UID, POSTGRESQL_UID, image, paths, unpack
+from toolchain.images.layers import SOURCE_DATE_EPOCH
 from toolchain.images.oci import OciStore
 from toolchain.images.sandbox import Inside, Session, Tree, scratch
 
@@ -36,7 +37,7 @@ def name(request):
 
 @pytest.fixture
 def host(trees, name):
-    return testinfra.get_host(f"chroot://{trees / name}")
+    return testinfra.get_host(str(trees / name), connection="chroot")
 
 
 def config(name):
@@ -74,10 +75,8 @@ def test_no_file_gives_rights_to_who_runs_it(trees):
 
 
 def test_no_file_capability_is_set(trees):
-    done = subprocess.run(
-        ["getfattr", "-R", "-n", "security.capability", str(trees)], capture_output=True, text=True, check=False
-    )
-    assert "security.capability" not in done.stdout
+    files = [path for path in trees.rglob("*") if not path.is_symlink() and path.is_file()]
+    assert [str(path) for path in files if "security.capability" in os.listxattr(path)] == []
 
 
 def test_what_the_image_s_user_may_change_is_only_what_belongs_to_it(trees, name):
@@ -103,13 +102,14 @@ def test_what_the_image_s_user_may_change_is_only_what_belongs_to_it(trees, name
 
 
 def test_no_package_cache_log_or_machine_id_is_left(host):
-    left = host.run(
-        "find /var/cache/apt /var/lib/apt/lists /var/log /etc/machine-id /etc/apt/sources.list /etc/apt/sources.list.d "
-        "/root -type f 2>/dev/null"
-    ).stdout.split()
-    assert [
-        path for path in left if not path.startswith(("/var/log/btmp", "/var/log/lastlog", "/var/log/wtmp", "/root/."))
-    ] == []
+    places = (
+        *("/var/cache/apt", "/var/cache/debconf", "/var/lib/apt/lists", "/var/log", "/etc/machine-id"),
+        *("/etc/apt/sources.list", "/etc/apt/sources.list.d", "/etc/apt/preferences.d"),
+    )
+    there = [place for place in places if host.file(place).exists]
+    assert "/var/log" in there, "the search must have had something to look at"
+    left = host.check_output(f"find {' '.join(there)} -type f -size +0").split()
+    assert left == []
 
 
 def test_no_image_names_the_mirror_it_was_made_from(trees):
@@ -131,26 +131,15 @@ def test_no_private_key_is_in_an_image(trees):
 
 
 def test_no_account_has_a_password(host):
-    for line in host.run("cat /etc/shadow").stdout.splitlines():
+    lines = host.check_output("cat /etc/shadow").splitlines()
+    assert len(lines) > 1
+    for line in lines:
         assert line.split(":")[1] in ("*", "!", "!*"), line
 
 
 def test_every_file_has_the_same_time_so_that_the_digest_depends_on_content_only(trees, name):
-    newest = max(int(path.lstat().st_mtime) for path in (trees / name).rglob("*"))
-    assert newest <= 1_700_000_000
-
-
-def test_an_exported_archive_is_known_to_a_real_image_tool(tmp_path):
-    if shutil.which("skopeo") is None:
-        pytest.skip("skopeo is not installed; the cluster's containerd reads the same archive in the cluster's tests")
-    ref = image("edge")
-    archive = tmp_path / "edge.tar"
-    with archive.open("wb") as sink:
-        sink.writelines(OciStore(paths().oci).export([ref]))
-    done = subprocess.run(
-        ["skopeo", "inspect", "--raw", f"oci-archive:{archive}:1"], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
+    files = [path for path in (trees / name).rglob("*") if path.is_symlink() or path.is_file()]
+    assert max(int(path.lstat().st_mtime) for path in files) <= SOURCE_DATE_EPOCH
 
 
 # -- odoo --------------------------------------------------------------------------------------------------------

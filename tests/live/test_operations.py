@@ -40,10 +40,11 @@ def test_a_second_up_at_the_same_time_is_refused_and_says_who_holds_the_lock(pla
     first = start_up(platform, "dev")
     try:
         deadline = time.monotonic() + 60
-        while True:
-            second = platform.careops("up", "dev", "--yes")
-            if second.returncode == 9 or time.monotonic() > deadline:
-                break
+        while str(first.pid) not in (platform.paths.state / "lock").read_text():
+            assert first.poll() is None, "the first `up` ended before it took the lock"
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        second = platform.careops("up", "dev", "--yes")
         assert second.returncode == 9, second.stdout + second.stderr
         assert str(first.pid) in second.stderr
     finally:

@@ -159,6 +159,8 @@ def mount_tree(tree: Tree) -> None:
     (root / "dev" / "shm").mkdir()
     _mount("-t", "tmpfs", "-o", "mode=1777", "tmpfs", str(root / "dev" / "shm"))
     (root / "dev" / "fd").symlink_to("/proc/self/fd")
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        (root / "dev" / name).symlink_to(f"/proc/self/fd/{number}")
     for folder, mode in (("tmp", "1777"), ("run", "0755")):
         _mount("-t", "tmpfs", "-o", f"mode={mode}", "tmpfs", str(root / folder))
     for bind in tree.binds:
@@ -260,9 +262,22 @@ class Session:
             stdin: Its input.
             seconds: How long it may take.
         """
-        return subprocess.run(
-            self.command(inside), input=stdin, capture_output=True, text=True, check=False, timeout=seconds
-        )
+        with tempfile.TemporaryFile("a+") as output, tempfile.TemporaryFile("a+") as errors:
+            for stream in (output, errors):
+                # As a container runtime does: a program may open /dev/stdout, which asks for the right to.
+                os.fchown(stream.fileno(), inside.uid, inside.uid)
+            done = subprocess.run(
+                self.command(inside),
+                input=stdin if stdin is not None else "",
+                stdout=output,
+                stderr=errors,
+                text=True,
+                check=False,
+                timeout=seconds,
+            )
+            for stream in (output, errors):
+                stream.seek(0)
+            return subprocess.CompletedProcess(done.args, done.returncode, output.read(), errors.read())
 
 
 def unpack_image(layers: Sequence[Path], target: Path) -> None:
