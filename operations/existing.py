@@ -6,8 +6,9 @@ import json
 import os
 import shutil
 import subprocess
+import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from operations.errors import OperationError, Problem, failure
 from operations.exit_codes import ExitCode
@@ -22,6 +23,11 @@ if TYPE_CHECKING:
 
 OWN_REPOSITORY = "careops.local"
 SECONDS = 60
+REPORTED_IMAGES = 50
+"""A kubelet reports no more images than this (its default nodeStatusMaxImages)."""
+
+REPORT_SECONDS = 30.0
+"""A kubelet tells of new images every ten seconds."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,8 +69,10 @@ class ExistingPart:
                 self._session.paths.kubeconfig, self._chosen.context, {"probe": self._images()["probe"]}
             )
         if any(word in report.problem for word in ("ImagePull", "ErrImage")):
-            raise images_missing(self._chosen, archive)
+            raise images_missing(self._chosen, archive, ["probe"])
         report.require()
+        if self._chosen.registry is None:
+            self._require_images(archive, reporter)
         return f"{self._chosen.context} enforces NetworkPolicy: {len(report.checks)} packet checks"
 
     def images(self, reporter: Reporter) -> str:  # noqa: ARG002 - the embedded cluster's does use it
@@ -74,14 +82,18 @@ class ExistingPart:
     def facts(self) -> str:
         """Find out and write the facts of the cluster."""
         from operations.embedded import manifests
-        from toolchain.cluster.facts import discover, write_facts
+        from toolchain.cluster.facts import FactsUnusable, discover, write_facts
 
-        found = discover(
-            self._session.paths.kubeconfig,
-            self._chosen.context,
-            block_class=self._chosen.block_class,
-            shared_class=self._chosen.shared_class,
-        )
+        try:
+            found = discover(
+                self._session.paths.kubeconfig,
+                self._chosen.context,
+                block_class=self._chosen.block_class,
+                shared_class=self._chosen.shared_class,
+            )
+        except FactsUnusable as error:
+            action = f"{error.action} Storage classes are named with --block-class and --shared-class."
+            raise failure(ExitCode.CLUSTER, error.what.removesuffix("."), error.why, action) from error
         content = found.with_content(images=self._images(), manifests=manifests(self._session))
         write_facts(self._session.paths.facts, content)
         return f"{found.node_count} nodes, {', '.join(found.storage_classes.values())}"
@@ -92,6 +104,18 @@ class ExistingPart:
         from operations.kube_api import reader
 
         return terminating(reader(self._session.paths.kubeconfig, self._chosen.context), namespaces)
+
+    def _require_images(self, archive: Path, reporter: Reporter) -> None:
+        """Refuse nodes that were not given the images, before pods wait for them in vain."""
+        from operations.kube_api import reader
+
+        read = reader(self._session.paths.kubeconfig, self._chosen.context)
+        with reporter.step("Looking for the images on the nodes"):
+            deadline = time.monotonic() + REPORT_SECONDS
+            while missing := missing_images((read("/api/v1/nodes") or {}).get("items", []), self._images()):
+                if time.monotonic() > deadline:
+                    raise images_missing(self._chosen, archive, missing)
+                time.sleep(1)
 
     def _take_access(self) -> None:
         """Copy the one context into this platform's own kubeconfig, so that nothing else can be reached with it."""
@@ -131,6 +155,27 @@ class ExistingPart:
         partial.replace(archive)
         record.write_text(json.dumps(names))
         return archive
+
+
+def missing_images(nodes: Sequence[dict[str, Any]], images: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the roles of images that no node says it has.
+
+    Nothing can be told from a node that lists as many images as a kubelet reports at most: it may have more.
+
+    Args:
+        nodes: Node objects of the API.
+        images: References `repository:tag@digest` by role.
+    """
+    listed = [node.get("status", {}).get("images") or [] for node in nodes]
+    if any(len(names) >= REPORTED_IMAGES for names in listed):
+        return ()
+    known = {name for names in listed for image in names for name in image.get("names") or []}
+
+    def present(reference: str) -> bool:
+        tagged, _, digest = reference.partition("@")
+        return f"{tagged.rpartition(':')[0]}@{digest}" in known
+
+    return tuple(role for role, reference in images.items() if not present(reference))
 
 
 def renamed(reference: str, registry: str | None) -> str:
@@ -190,13 +235,13 @@ def refuse_change_of_cluster(kind: str | None, *, wants_existing: bool, state: P
     )
 
 
-def images_missing(chosen: ExistingCluster, archive: Path) -> OperationError:
+def images_missing(chosen: ExistingCluster, archive: Path, roles: Sequence[str]) -> OperationError:
     """Return the error of a cluster whose nodes cannot get the images."""
     return OperationError(
         ExitCode.CLUSTER,
         Problem(
             what=f"The nodes of {chosen.context} do not have the platform's images",
-            why=f"they were looked for under {chosen.registry or OWN_REPOSITORY}, and not found",
+            why=f"{', '.join(roles)} were looked for under {chosen.registry or OWN_REPOSITORY}, and not found",
             action=f"load {archive} into the nodes (kind load image-archive, ctr -n k8s.io images import, …), or push "
             "its images to a registry the nodes can reach and name it: --registry registry.example.org/careops",
         ),

@@ -3,7 +3,14 @@ from __future__ import annotations
 import pytest
 
 from operations.errors import OperationError
-from operations.existing import ExistingCluster, images_missing, read_context, refuse_change_of_cluster, renamed
+from operations.existing import (
+    ExistingCluster,
+    images_missing,
+    missing_images,
+    read_context,
+    refuse_change_of_cluster,
+    renamed,
+)
 from operations.exit_codes import ExitCode
 
 REFERENCE = "careops.local/odoo:19.0@sha256:" + "a" * 64
@@ -65,6 +72,27 @@ def test_a_platform_does_not_move_to_another_cluster_by_an_option(tmp_path, kind
 
 
 def test_missing_images_name_the_archive_and_both_ways_to_bring_them(tmp_path):
-    problem = images_missing(ExistingCluster(context="kind-a"), tmp_path / "images.tar").problems[0]
+    problem = images_missing(ExistingCluster(context="kind-a"), tmp_path / "images.tar", ["odoo"]).problems[0]
     assert "images.tar" in problem.action
     assert "--registry" in problem.action
+
+
+def node(*references: str, more: int = 0) -> dict:
+    images = [{"names": [reference]} for reference in references]
+    images += [{"names": [f"example.org/other{number}:1"]} for number in range(more)]
+    return {"status": {"images": images}}
+
+
+def test_images_are_looked_for_by_digest_so_that_an_old_one_of_the_same_tag_does_not_count():
+    digest = REFERENCE.partition("@")[2]
+    images = {"odoo": REFERENCE}
+    assert missing_images([node(f"careops.local/odoo@{digest}")], images) == ()
+    assert missing_images([node("careops.local/odoo:19.0", "careops.local/odoo@sha256:" + "b" * 64)], images) == (
+        "odoo",
+    )
+    assert missing_images([], images) == ("odoo",)
+
+
+def test_a_node_with_more_images_than_it_reports_is_given_the_benefit_of_the_doubt():
+    assert missing_images([node(more=50)], {"odoo": REFERENCE}) == ()
+    assert missing_images([node(more=49)], {"odoo": REFERENCE}) == ("odoo",)
