@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from toolchain.errors import BuildFailed
 from toolchain.images.debs import DebFolder, parse_installed
 from toolchain.images.layers import SOURCE_DATE_EPOCH
+from toolchain.images.sandbox import DIE_WITH_PARENT
 from toolchain.process import run
 from toolchain.store import Store, content_key
 
@@ -242,6 +243,7 @@ def _build(
         }
         # mmdebstrap mounts things into the tree: in a mount namespace of our own nothing is left, whatever happens.
         argv = [
+            *DIE_WITH_PARENT,
             *("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--propagation", "private"),
             *command(recipe, target, lines, hooks=hooks),
         ]

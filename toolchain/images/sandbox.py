@@ -1,7 +1,7 @@
 """Run programs of extracted root file systems in private namespaces: no network, no mount or process left behind.
 
 The sandbox is one `unshare` child. Its mount, PID and network namespaces belong to it alone, and the kernel ends every
-process and removes every mount of it when that child ends, for whatever reason.
+process and removes every mount of it when that child, or whoever started it, ends for whatever reason.
 """
 
 from __future__ import annotations
@@ -28,7 +28,11 @@ if TYPE_CHECKING:
 
     from toolchain.process import Finished
 
+DIE_WITH_PARENT = ("setpriv", "--pdeathsig", "KILL")
+"""Put before a command: the kernel ends it when the process that started it ends, even by SIGKILL."""
+
 UNSHARE = (
+    *DIE_WITH_PARENT,
     *("unshare", "--mount", "--pid", "--net", "--ipc", "--uts", "--fork", "--kill-child"),
     *("--propagation", "private"),
 )
