@@ -129,6 +129,8 @@ def test_ctrl_c_and_sigterm_end_quietly_with_130_and_reach_the_programs_that_wer
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
+            # A background run has SIGINT ignored and hands that on; a terminal does not.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509 - no threads here
             env=os.environ | {"CAREOPS_STATE": str(tmp_path / "state")},
         ) as process:
             assert process.stdout is not None
