@@ -108,6 +108,10 @@ class DownParts(Protocol):
         """Stop the embedded cluster and remove everything of it and of the Pulumi state."""
         ...
 
+    def forget(self) -> None:
+        """Remove what this checkout knows of a platform that is gone, so that the next one may be anywhere."""
+        ...
+
     def drop_cache(self, reporter: Reporter) -> None:
         """Remove builds and downloads."""
         ...
@@ -187,5 +191,6 @@ def carry_out(plan: DownPlan, parts: DownParts, reporter: Reporter, *, alive: Ca
             parts.wait_gone(doomed.environment.namespace, reporter)
         if plan.platform:
             parts.destroy(PLATFORM_STACK, reporter)
+            parts.forget()
     if not plan.keep_cache:
         parts.drop_cache(reporter)

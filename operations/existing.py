@@ -226,6 +226,13 @@ def refuse_change_of_cluster(kind: str | None, *, wants_existing: bool, state: P
     """
     if kind is None or (kind == "existing") == wants_existing:
         return
+    if kind == "existing":
+        raise failure(
+            ExitCode.USAGE,
+            "This checkout's platform is on a cluster of yours, and --context was not given",
+            f"its Pulumi state and records are in {state}; on the embedded cluster they would be wrong",
+            "name it again: ./careops up --context NAME; or remove the platform from it first: ./careops down --all",
+        )
     raise failure(
         ExitCode.USAGE,
         f"This checkout's platform is on the {kind} cluster",

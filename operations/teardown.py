@@ -24,6 +24,7 @@ GONE_SECONDS = 300.0
 POLL_SECONDS = 1.0
 
 STATE_OF_A_PLATFORM = (
+    "cluster",
     "pulumi/backend",
     "pulumi/config",
     "deployed",
@@ -130,6 +131,10 @@ class Teardown:
         """Stop the embedded cluster and remove everything of it and of the Pulumi state."""
         with reporter.step("Removing the embedded cluster and its data"):
             embedded.cluster(self._session).wipe()
+        self.forget()
+
+    def forget(self) -> None:
+        """Remove what this checkout knows of a platform that is gone: Pulumi's state, facts, access, passphrase."""
         state = self._session.paths.state
         for name in STATE_OF_A_PLATFORM:
             path = state / name

@@ -88,7 +88,7 @@ def up(
     if as_json:
         print_json(report(record, operation.environments))
     else:
-        _show(record, operation.environments)
+        _show(record, operation.environments, embedded=chosen is None)
 
 
 def _existing_cluster(
@@ -119,7 +119,7 @@ def report(record: Record, environments: Sequence[Environment]) -> dict:
     }
 
 
-def _show(record: Record, environments: Sequence[Environment]) -> None:
+def _show(record: Record, environments: Sequence[Environment], *, embedded: bool) -> None:
     from operations.cli.output import say, table
     from operations.cli.progress import duration
 
@@ -130,4 +130,5 @@ def _show(record: Record, environments: Sequence[Environment]) -> None:
     for environment in environments:
         say(f"  ./careops open {environment.stack:<12} then https://localhost:{environment.port} in a browser")
     say("  ./careops status            what runs, and how well")
-    say("  ./careops stop              pause everything; data stays")
+    if embedded:
+        say("  ./careops stop              pause everything; data stays")

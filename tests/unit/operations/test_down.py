@@ -22,6 +22,9 @@ class Hands:
     def wipe(self, _reporter) -> None:
         self.did.append("wipe")
 
+    def forget(self) -> None:
+        self.did.append("forget")
+
     def drop_cache(self, _reporter) -> None:
         self.did.append("drop cache")
 
@@ -77,7 +80,7 @@ def test_everything_on_the_embedded_cluster_goes_with_the_cluster_even_when_it_d
 def test_everything_on_an_existing_cluster_is_destroyed_stack_by_stack_and_the_cluster_stays(plan, shown):
     hands = Hands()
     carry_out(plan("dev", platform=True, embedded=False), hands, shown, alive=lambda: True)
-    assert hands.did == ["destroy dev", "gone riverside-dev", "destroy platform"]
+    assert hands.did == ["destroy dev", "gone riverside-dev", "destroy platform", "forget"]
 
 
 def test_nothing_is_destroyed_when_the_cluster_does_not_answer(plan, shown):
