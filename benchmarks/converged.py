@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import statistics
 import subprocess
 import tempfile
@@ -46,7 +47,6 @@ def main() -> None:
     arguments = parser.parse_args()
     paths = Paths.from_environment(os.environ, report.ROOT)
     env = os.environ | environment(paths)
-    stack = ["--stack", arguments.environment]
     pack = ["--policy-pack", "policies"]
     with tempfile.TemporaryDirectory() as temporary:
         bare, backend = Path(temporary, "program"), Path(temporary, "state")
@@ -54,6 +54,9 @@ def main() -> None:
         backend.mkdir()
         bare_env = env | {"PULUMI_BACKEND_URL": f"file://{backend}"}
         bare_program(bare, bare_env)
+        # A copy, because Pulumi writes its encryption salt into the settings file that it reads.
+        settings = Path(shutil.copy(report.ROOT / f"Pulumi.{arguments.environment}.yaml", temporary))
+        stack = ["--stack", arguments.environment, "--config-file", str(settings)]
         commands = {
             "bare preview": (["pulumi", "preview", "--stack", "bare"], bare, bare_env),
             "preview": (["pulumi", "preview", *stack], report.ROOT, env),

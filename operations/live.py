@@ -230,7 +230,7 @@ def become(program: Path, arguments: Sequence[str], environ: Mapping[str, str], 
     """Replace this process by a program; its exit code becomes ours."""
     if folder is not None:
         os.chdir(folder)
-    os.execve(program, [program.name, *arguments], dict(environ))  # noqa: S606 - no shell is the point
+    os.execve(program, [str(program), *arguments], dict(environ))  # noqa: S606 - no shell is the point
 
 
 # -- up ------------------------------------------------------------------------------------------------------------
