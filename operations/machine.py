@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 GIB = 1024**3
 
-CACHE_BYTES = 14 * GIB
-"""Go modules, Go's build cache, Debian packages and artefacts of a build from source, with a margin of a fifth."""
+CACHE_BYTES = Requirements().cache_bytes
+"""Go modules, Go's build cache, Debian packages and artefacts of a build from source."""
 
 STATE_BYTES = 10 * GIB
 """Images unpacked by containerd, databases, filestores and logs of four new environments, with a margin of a fifth."""

@@ -59,7 +59,7 @@ def plan(session: Session, asked: Sequence[str], *, everything: bool, keep_cache
     With everything, settings that are not valid (any more) do not stand in the way; the stacks that were deployed tell
     what there is then, so that nobody's data goes without its name.
     """
-    known = (live.environments_or_none(session) or remembered(session)) if everything else live.environments(session)
+    known = _everything(session) if everything else live.environments(session)
     chosen = reversed(choose(known, asked))
     notes: list[str] = []
     read = None
@@ -90,6 +90,13 @@ def remembered(session: Session) -> tuple[Environment, ...]:
         if name in ORDER
     ]
     return tuple(sorted(found, key=lambda one: (one.site, ORDER.index(one.name))))
+
+
+def _everything(session: Session) -> tuple[Environment, ...]:
+    """Return what the settings name and what was ever deployed: a stack whose file is gone still holds its data."""
+    named = {one.stack: one for one in remembered(session)}
+    named |= {one.stack: one for one in live.environments_or_none(session) or ()}
+    return tuple(sorted(named.values(), key=lambda one: (one.site, ORDER.index(one.name))))
 
 
 def _doomed(session: Session, environment: Environment, read: Read | None, *, unseen: bool) -> Doomed:

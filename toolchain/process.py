@@ -78,7 +78,7 @@ def run(
     try:
         if log is not None:
             log.parent.mkdir(parents=True, exist_ok=True)
-            sink = log.open("w", encoding="utf-8")
+            sink = log.open("w", encoding="utf-8", buffering=1)  # whoever watches it sees each line
         for raw in output:
             line = raw.rstrip("\n")
             tail.append(line)

@@ -134,6 +134,7 @@ def edge_answers(trees, certificate, tmp_path_factory):
         "/websocket",
         "/web/static/x.js",
         "/web/database/manager",
+        "/fr/web/database/manager",
         "/web//database/manager",
         "/web/database",
         "/WEB/database/selector",
@@ -188,6 +189,7 @@ def test_the_websocket_goes_to_the_long_poll_port_and_all_else_to_http(edge_answ
     "path",
     [
         "/web/database/manager",
+        "/fr/web/database/manager",
         "/web//database/manager",
         "/web/database",
         "/WEB/database/selector",

@@ -97,8 +97,10 @@ def test_only_declared_connections_open(platform: Platform, everybody: list[Endp
 
 
 def test_a_stranger_reaches_no_pod_of_any_environment(
-    platform: Platform, everybody: list[Endpoint], stranger: Endpoint
+    platform: Platform, everybody: list[Endpoint], stranger: Endpoint, api_server: Endpoint
 ) -> None:
+    control = observe(platform, attempts([stranger], [api_server]))
+    assert set(control.values()) == {"open"}, "the stranger has no network at all: its silence would prove nothing"
     observed = observe(platform, attempts([stranger], [e for e in everybody if e != stranger]))
     assert {str(a): o for a, o in observed.items() if o != "silent"} == {}
 

@@ -42,7 +42,14 @@ def test_one_environments_password_is_not_anothers(platform: Platform) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/web/database/manager", "/web/database/selector", "/web/database/backup", "/xmlrpc/2/db"]
+    "path",
+    [
+        "/web/database/manager",
+        "/fr/web/database/manager",
+        "/web/database/selector",
+        "/web/database/backup",
+        "/xmlrpc/2/db",
+    ],
 )
 def test_the_edge_blocks_the_database_manager(platform: Platform, environment: str, tmp_path: Path, path: str) -> None:
     with browser(platform, environment, tmp_path) as user:

@@ -66,6 +66,7 @@ class ClusterFacts:
         storage_classes: `block` (ReadWriteOnce) and `shared` (ReadWriteMany).
         images: references with digest by the image's role.
         manifests: paths of manifests that come with artefacts.
+        pod_cidrs: addresses of pods; empty where the cluster's network does not say.
     """
 
     kind: Kind
@@ -77,6 +78,7 @@ class ClusterFacts:
     storage_classes: Mapping[str, str]
     images: Mapping[str, str] = field(default_factory=dict)
     manifests: Mapping[str, str] = field(default_factory=dict)
+    pod_cidrs: tuple[str, ...] = ()
 
     def with_content(self, *, images: Mapping[str, str], manifests: Mapping[str, str]) -> ClusterFacts:
         """Return the same cluster with these images and manifests."""
@@ -91,6 +93,7 @@ def embedded_facts(spec: ClusterSpec) -> ClusterFacts:
         context=CONTEXT,
         api_server=ApiServer(cidrs=(node,), port=spec.api_server_port),
         node_cidrs=(node,),
+        pod_cidrs=(spec.pod_cidr,),
         node_count=1,
         dns=Dns(namespace="kube-system", labels={"k8s-app": "kube-dns"}),
         storage_classes=dict(STORAGE_CLASSES),
@@ -132,6 +135,7 @@ def _parsed(data: dict[str, Any]) -> ClusterFacts:
         storage_classes=data["storage_classes"],
         images=data["images"],
         manifests=data["manifests"],
+        pod_cidrs=tuple(data["pod_cidrs"]),
     )
 
 
@@ -164,10 +168,16 @@ def discover(
         context=context,
         api_server=api_server_of(slices["items"]),
         node_cidrs=node_cidrs_of(nodes),
+        pod_cidrs=pod_cidrs_of(nodes),
         node_count=sum(1 for node in nodes if not node["spec"].get("unschedulable")),
         dns=dns_of(services["items"]),
         storage_classes=storage_classes_of(classes, block_class=block_class, shared_class=shared_class),
     )
+
+
+def pod_cidrs_of(nodes: Sequence[Any]) -> tuple[str, ...]:
+    """Return the ranges that nodes give their pods addresses from, where the cluster records them on its nodes."""
+    return tuple(sorted({cidr for node in nodes for cidr in node["spec"].get("podCIDRs") or []}))
 
 
 def api_server_of(slices: Sequence[Any]) -> ApiServer:

@@ -346,7 +346,9 @@ def _failure(result: Result, code: int, text: str) -> DeploymentFailed:
         lines = [text.removeprefix("error: ") or f"the engine ended with code {code} and said nothing"]
     action = "Correct what is named above, then run the command again: it does only what is missing."
     if mandatory:
-        action = "Change the resources so that they comply, or get a waiver for the rule; nothing was touched."
+        # Rules on the stack as a whole, and values unknown until then, are judged when an update has begun.
+        touched = "nothing was touched" if result.command == "preview" else "what was made before it stays"
+        action = f"Change the resources so that they comply, or get a waiver for the rule; {touched}."
     verb = {"up": "deployed", "preview": "previewed", "destroy": "destroyed", "refresh": "refreshed"}[result.command]
     return DeploymentFailed(
         f"Stack {result.stack} could not be {verb}.", why="\n".join(lines), action=action, result=result

@@ -7,6 +7,7 @@ import stat
 
 import pytest
 
+from infra import settings as infra_settings
 from toolchain.cluster.errors import FactsUnusable
 from toolchain.cluster.facts import (
     ApiServer,
@@ -15,6 +16,7 @@ from toolchain.cluster.facts import (
     dns_of,
     embedded_facts,
     node_cidrs_of,
+    pod_cidrs_of,
     read_facts,
     storage_classes_of,
     write_facts,
@@ -48,6 +50,7 @@ def test_the_embedded_clusters_facts_have_the_agreed_form(tmp_path):
         "context": "careops",
         "api_server": {"cidrs": ["10.199.0.2/32"], "port": 6443},
         "node_cidrs": ["10.199.0.2/32"],
+        "pod_cidrs": ["10.244.0.0/16"],
         "node_count": 1,
         "dns": {"namespace": "kube-system", "labels": {"k8s-app": "kube-dns"}},
         "storage_classes": {"block": "careops-block", "shared": "careops-shared"},
@@ -126,3 +129,16 @@ def test_no_shared_class_and_several_are_both_refused_rather_than_guessed(shared
     with pytest.raises(FactsUnusable, match="shared") as refused:
         storage_classes_of([storage_class("a", default=True), *shared], block_class=None, shared_class=None)
     assert "ReadWriteMany" in refused.value.action
+
+
+def test_the_facts_that_are_written_let_infra_refuse_a_range_that_holds_pods(tmp_path):
+    roles = ("odoo", "baseline-standard", "baseline-demo", "postgresql", "edge", "cloudnative-pg", "probe")
+    images = {role: f"careops.local/{role}:17.1@sha256:{'a' * 64}" for role in roles}
+    facts = embedded_facts(ClusterSpec()).with_content(images=images, manifests={"cloudnative-pg": "/x.yaml"})
+    write_facts(tmp_path / "facts.json", facts)
+    assert [str(cidr) for cidr in infra_settings.load_facts(tmp_path / "facts.json").pod_cidrs] == ["10.244.0.0/16"]
+
+
+def test_pods_addresses_of_an_existing_cluster_are_read_from_its_nodes():
+    nodes = [{"spec": {"podCIDRs": ["10.1.1.0/24"]}}, {"spec": {"podCIDRs": ["10.1.0.0/24"]}}, {"spec": {}}]
+    assert pod_cidrs_of(nodes) == ("10.1.0.0/24", "10.1.1.0/24")
