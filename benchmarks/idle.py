@@ -17,7 +17,7 @@ from pathlib import Path
 import report
 from kubernetes import client, config
 
-from toolchain.cluster import EmbeddedCluster
+from toolchain.cluster import EmbeddedCluster, node
 from toolchain.paths import Paths
 
 KIB_PER_MIB = 1024
@@ -88,11 +88,14 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60, help="how long to watch CPU")
     arguments = parser.parse_args()
     paths = Paths.from_environment(os.environ, report.ROOT)
-    init = EmbeddedCluster(paths).init_pid()
+    record = node.running(EmbeddedCluster(paths).layout)
+    init = node.init_process(record) if record else None
+    if init is None:
+        raise SystemExit("the embedded cluster does not run: ./careops up")
     names = pod_names(paths.kubeconfig)
-    before, started = scan(init, names), time.monotonic()
+    before, started = scan(init.number, names), time.monotonic()
     time.sleep(arguments.seconds)
-    after, elapsed = scan(init, names), time.monotonic() - started
+    after, elapsed = scan(init.number, names), time.monotonic() - started
     parts: dict[str, list[float]] = collections.defaultdict(lambda: [0, 0])
     for pid, usage in after.items():
         ticks = usage.ticks - (before[pid].ticks if pid in before else 0)
