@@ -242,6 +242,30 @@ def refuse_change_of_cluster(kind: str | None, *, wants_existing: bool, state: P
     )
 
 
+def refuse_other_context(known: str | None, chosen: str, state: Path) -> None:
+    """Raise when this platform is on an existing cluster already and another context is named now.
+
+    Its Pulumi state describes the first cluster: followed on a second one, `down` and `up` would act on the wrong one.
+
+    Args:
+        known: The context that the platform was deployed through; None when it never was.
+        chosen: The context named now.
+        state: The platform's state folder.
+
+    Raises:
+        OperationError: With `USAGE`.
+    """
+    if known in {None, chosen}:
+        return
+    raise failure(
+        ExitCode.USAGE,
+        f"This checkout's platform is on the cluster of the context {known}, not {chosen}",
+        f"its Pulumi state and records are in {state}; on another cluster they would be wrong",
+        f"go on with it: ./careops up --context {known}; or keep the two apart: "
+        f"CAREOPS_STATE={os.fspath(state)}-{chosen} ./careops up --context {chosen}",
+    )
+
+
 def images_missing(chosen: ExistingCluster, archive: Path, roles: Sequence[str]) -> OperationError:
     """Return the error of a cluster whose nodes cannot get the images."""
     return OperationError(

@@ -91,6 +91,15 @@ def facts_kind(session: Session) -> str | None:
         return None
 
 
+def facts_context(session: Session) -> str | None:
+    """Return the context of the existing cluster that the platform is on; None when it is on no such cluster."""
+    try:
+        facts = json.loads(session.paths.facts.read_text())
+        return str(facts["context"]) if facts["kind"] == "existing" else None
+    except (OSError, ValueError, KeyError):
+        return None
+
+
 def is_embedded(session: Session) -> bool:
     """Return whether the platform is on the embedded cluster, which it is unless told otherwise."""
     return facts_kind(session) != "existing"
@@ -248,9 +257,11 @@ def up_parts(session: Session, chosen: ExistingCluster | None, *, refresh: bool 
         OperationError: With `USAGE`, when this platform is on the other kind of cluster already.
     """
     from operations import deployment
-    from operations.existing import ExistingPart, refuse_change_of_cluster
+    from operations.existing import ExistingPart, refuse_change_of_cluster, refuse_other_context
 
     refuse_change_of_cluster(facts_kind(session), wants_existing=chosen is not None, state=session.paths.state)
+    if chosen:
+        refuse_other_context(facts_context(session), chosen.context, session.paths.state)
     cluster = ExistingPart(session, chosen) if chosen else embedded.EmbeddedPart(session)
     return UpParts(
         environments=lambda: environments(session),

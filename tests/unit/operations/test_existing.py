@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from operations import live, teardown
+from operations.environments import Environment
 from operations.errors import OperationError
 from operations.existing import (
     ExistingCluster,
@@ -9,6 +11,7 @@ from operations.existing import (
     missing_images,
     read_context,
     refuse_change_of_cluster,
+    refuse_other_context,
     renamed,
 )
 from operations.exit_codes import ExitCode
@@ -96,3 +99,22 @@ def test_images_are_looked_for_by_digest_so_that_an_old_one_of_the_same_tag_does
 def test_a_node_with_more_images_than_it_reports_is_given_the_benefit_of_the_doubt():
     assert missing_images([node(more=50)], {"odoo": REFERENCE}) == ()
     assert missing_images([node(more=49)], {"odoo": REFERENCE}) == ("odoo",)
+
+
+def test_a_platform_does_not_move_to_another_existing_cluster_by_another_context(tmp_path):
+    refuse_other_context(None, "kind-a", tmp_path)
+    refuse_other_context("kind-a", "kind-a", tmp_path)
+    with pytest.raises(OperationError) as refused:
+        refuse_other_context("kind-a", "kind-b", tmp_path)
+    assert refused.value.code == ExitCode.USAGE
+    assert "--context kind-a" in refused.value.problems[0].action
+
+
+def test_data_whose_settings_file_is_gone_are_in_the_plan_of_down_all(monkeypatch):
+
+    site = {"site": "north", "namespace": "north-x", "port": 1}
+    named = Environment(stack="dev", name="dev", **site)
+    gone = Environment(stack="north.prod", name="prod", **site)
+    monkeypatch.setattr(live, "environments_or_none", lambda _: (named,))
+    monkeypatch.setattr(teardown, "remembered", lambda _: (named, gone))
+    assert teardown._everything(None) == (named, gone)
