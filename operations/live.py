@@ -83,21 +83,25 @@ def platform_lock(session: Session) -> PlatformLock:
 # -- the cluster ---------------------------------------------------------------------------------------------------
 
 
+def _known_facts(session: Session) -> dict[str, Any]:
+    """Return what the facts file says of the platform's cluster; nothing when there is none that can be read."""
+    try:
+        facts = json.loads(session.paths.facts.read_text())
+    except (OSError, ValueError):
+        return {}
+    return facts if isinstance(facts, dict) else {}
+
+
 def facts_kind(session: Session) -> str | None:
     """Return whether the platform is on the embedded or an existing cluster; None when it never got that far."""
-    try:
-        return str(json.loads(session.paths.facts.read_text())["kind"])
-    except (OSError, ValueError, KeyError):
-        return None
+    kind = _known_facts(session).get("kind")
+    return None if kind is None else str(kind)
 
 
 def facts_context(session: Session) -> str | None:
     """Return the context of the existing cluster that the platform is on; None when it is on no such cluster."""
-    try:
-        facts = json.loads(session.paths.facts.read_text())
-        return str(facts["context"]) if facts["kind"] == "existing" else None
-    except (OSError, ValueError, KeyError):
-        return None
+    facts = _known_facts(session)
+    return str(facts["context"]) if facts.get("kind") == "existing" and "context" in facts else None
 
 
 def is_embedded(session: Session) -> bool:

@@ -14,6 +14,20 @@ from toolchain.images.sandbox import Bind, Inside, Session, Tree, scratch
 pytestmark = pytest.mark.live
 
 
+CLOSED_PATHS = (
+    "/web/database/manager",
+    "/fr/web/database/manager",
+    "/web//database/manager",
+    "/web/database",
+    "/WEB/database/selector",
+    "/%77eb/database/manager",
+    "/xmlrpc/2/db",
+    "/xmlrpc/db",
+    "/jsonrpc",
+)
+"""The database manager and the services that create, copy, dump and drop databases."""
+
+
 @pytest.fixture(scope="module")
 def trees():
     with scratch(paths().cache, "test-edge") as folder:
@@ -133,15 +147,7 @@ def edge_answers(trees, certificate, tmp_path_factory):
         "/web/search?name=Ada",
         "/websocket",
         "/web/static/x.js",
-        "/web/database/manager",
-        "/fr/web/database/manager",
-        "/web//database/manager",
-        "/web/database",
-        "/WEB/database/selector",
-        "/%77eb/database/manager",
-        "/xmlrpc/2/db",
-        "/xmlrpc/db",
-        "/jsonrpc",
+        *CLOSED_PATHS,
         "/xmlrpc/2/common",
         "/json/2/res.partner/search",
         "/web/databases-of-plants",
@@ -187,17 +193,7 @@ def test_the_websocket_goes_to_the_long_poll_port_and_all_else_to_http(edge_answ
 
 @pytest.mark.parametrize(
     "path",
-    [
-        "/web/database/manager",
-        "/fr/web/database/manager",
-        "/web//database/manager",
-        "/web/database",
-        "/WEB/database/selector",
-        "/%77eb/database/manager",
-        "/xmlrpc/2/db",
-        "/xmlrpc/db",
-        "/jsonrpc",
-    ],
+    CLOSED_PATHS,
 )
 def test_the_database_manager_and_database_services_are_closed(edge_answers, path):
     assert edge_answers[path][0] == 403
