@@ -97,6 +97,24 @@ pulumi.export("id", gadget.id)
         project.plane.get("crd", f"{kind.lower()}s.example.com")
 
 
+def test_a_refresh_of_an_unchanged_definition_changes_nothing_also_when_it_is_spelt_as_kubernetes_does(project):
+    plural = f"widget{project.namespace}s"
+    project.program(f"""
+from pulumi_kubernetes.apiextensions.v1 import CustomResourceDefinition
+CustomResourceDefinition("widgets", metadata={{"name": "{plural}.example.com"}}, spec={{
+    "group": "example.com", "scope": "Namespaced",
+    "names": {{"plural": "{plural}", "singular": "{plural[:-1]}", "kind": "{plural[:-1].title().replace("-", "")}"}},
+    "versions": [{{"name": "v1", "served": True, "storage": True, "schema": {{"openAPIV3Schema": {{
+        "type": "object",
+        "properties": {{"spec": {{"type": "object", "x-kubernetes-preserve-unknown-fields": True}}}},
+    }}}}}}],
+}}, opts=opts)
+""")
+    project.up()
+    project.pulumi.refresh("test")
+    assert project.up().is_unchanged
+
+
 def test_a_changed_field_is_updated_in_place_and_only_that_one(project):
     project.program(NAMESPACE)
     project.up()

@@ -58,6 +58,16 @@ def test_a_refresh_keeps_what_only_is_written_differently():
     assert refreshed(inputs, live) == inputs
 
 
+def test_a_refresh_of_a_definition_keeps_either_spelling_of_its_schema_and_sees_what_really_changed():
+    live = {"spec": {"versions": [{"schema": {"x_kubernetes_list_type": "map", "x_kubernetes_int_or_string": True}}]}}
+    for unchanged in (live, to_api(live)):
+        assert refreshed(unchanged, live) == unchanged
+        assert refreshed(unchanged, to_api(live)) == unchanged, "also when the server's own spelling comes in"
+    changed = {"spec": {"versions": [{"schema": {"x-kubernetes-list-type": "atomic"}}]}}
+    found = refreshed(to_api(live), changed)
+    assert found == changed, "a changed value is taken over, a removed one is left out, in the program's spelling"
+
+
 def test_a_refresh_takes_over_what_someone_changed_and_drops_what_is_gone():
     inputs = {"data": {"a": "1", "b": "2"}, "containers": [{"name": "x", "image": "a"}]}
     live = {"data": {"a": "9", "c": "3"}, "containers": [{"name": "sidecar"}, {"name": "x", "image": "b"}]}

@@ -40,6 +40,11 @@ def from_api(value: Any) -> Any:
     return _renamed(value, _UNDERSCORED)
 
 
+def pulumi_spelling(key: str) -> str:
+    """Return a field's name in Pulumi's spelling, whichever of the two it is in."""
+    return _UNDERSCORED.get(key, key)
+
+
 def _renamed(value: Any, names: Mapping[str, str]) -> Any:
     if isinstance(value, Mapping):
         return {names.get(key, key): _renamed(item, names) for key, item in value.items()}

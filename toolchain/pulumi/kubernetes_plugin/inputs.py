@@ -9,7 +9,7 @@ import binascii
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from toolchain.pulumi.kubernetes_plugin.checkpoint import from_api, marked
+from toolchain.pulumi.kubernetes_plugin.checkpoint import from_api, marked, pulumi_spelling
 from toolchain.pulumi.kubernetes_plugin.quantities import same_quantity
 from toolchain.pulumi.kubernetes_plugin.values import Secret, dig, reveal, without
 
@@ -46,8 +46,9 @@ _FILLED: Final[dict[tuple[str, str], tuple[tuple[str, ...], ...]]] = {
 def refreshed(inputs: Mapping[str, Any], live: Mapping[str, Any]) -> dict[str, Any]:
     """Return the inputs with the values the live object has now.
 
-    Fields the program never set are not its business and stay out; values that only are written differently (`0.5` and
-    `500m`) stay as the program wrote them; fields that are gone are left out, so that the next update restores them.
+    Fields the program never set are not its business and stay out; what only is written differently (`0.5` and `500m`,
+    `x-kubernetes-list-type` and `x_kubernetes_list_type`) stays as the program wrote it; fields that are gone are left
+    out, so that the next update restores them.
     """
     source = reveal(dict(inputs))
     current = dict(from_api(live))
@@ -72,7 +73,8 @@ def _merged(wanted: Any, live: Any) -> Any:
         # The server leaves out what is empty, and what is false by default.
         return wanted if not wanted else _GONE
     if isinstance(wanted, Mapping) and isinstance(live, Mapping):
-        merged = {key: _merged(value, live.get(key, _GONE)) for key, value in wanted.items()}
+        # A program may spell a definition's `x-kubernetes-…` as Kubernetes does; `live` has Pulumi's spelling.
+        merged = {key: _merged(value, live.get(pulumi_spelling(key), _GONE)) for key, value in wanted.items()}
         return {key: value for key, value in merged.items() if value is not _GONE}
     if isinstance(wanted, list) and isinstance(live, list):
         return _merged_list(wanted, live)
