@@ -1,0 +1,1 @@
+"""The language of masking rules and its compiler to SQL."""
