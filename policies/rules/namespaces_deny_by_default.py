@@ -2,66 +2,99 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+from policies.network import DIRECTIONS, covers_everything, directions, openings, selects_everything
 from policies.pods import POD_KINDS
 from policies.resources import CNPG_CLUSTER, NAMESPACE, NETWORK_POLICY, Resource
 from policies.rule import Context, Evidence, Rule
-from policies.values import MalformedValue, Node, doubt
+from policies.values import MalformedValue, doubt
 from policies.verdicts import Doubt, Finding, NotApplicable, Verdict, conclude
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
+    from policies.network import Direction, Opening
+    from policies.values import Node
     from policies.verdicts import Observation
 
 _WORKLOADS: Final = POD_KINDS | {CNPG_CLUSTER}
-_DIRECTIONS: Final = ("Ingress", "Egress")
 
 
-def _is_everything(selector: Node) -> bool:
-    """Tell whether a pod selector selects every pod, as an empty one does; to the API an absent one is empty."""
-    return selector.at("matchLabels").value in (None, {}) and _no_items(selector)
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Judged:
+    """What is known of one policy.
+
+    Attributes:
+        closed: The directions it closes for the whole namespace.
+        observations: What is wrong with it or not known of it, each by itself.
+        ranges: What it opens to address ranges, by whom (its pods, the direction): only together may they be too much.
+    """
+
+    closed: frozenset[Direction]
+    observations: tuple[Observation, ...]
+    ranges: Mapping[tuple[str, Direction], Sequence[Opening]]
 
 
-def _no_items(selector: Node) -> bool:
-    return not list(selector.at("matchExpressions").each())
-
-
-def _directions(spec: Node) -> set[str]:
-    """Return which directions a policy isolates, with Kubernetes' default when policyTypes is unset."""
-    types = spec.at("policyTypes")
-    if types.absent:
-        return {"Ingress"} if spec.at("egress").absent else set(_DIRECTIONS)
-    return {str(item.value) for item in types.each()}
-
-
-def _rules(spec: Node, direction: str) -> list[Node]:
-    return list(spec.at(direction.lower()).each())
-
-
-def _judge_policy(policy: Resource) -> tuple[set[str], list[Observation]]:
-    """Return the directions a policy closes for the whole namespace, and what is wrong with it."""
+def _judge_policy(policy: Resource) -> _Judged:
     spec = policy.properties.at("spec")
     selector = spec.at("podSelector")
-    parts = (selector, selector.at("matchLabels"), selector.at("matchExpressions"), *spec.at("policyTypes").each())
-    unseen = [node for node in (*parts, *_rules(spec, "Ingress"), *_rules(spec, "Egress")) if node.unknown]
-    if unseen:
-        return set(), [doubt(unseen[0])]
-    if not _is_everything(selector):
-        return set(), []
-    closed: set[str] = set()
+    every_pod, isolated = selects_everything(selector), directions(spec)
+    if every_pod is None or isolated is None:
+        reason = f"which pods and directions NetworkPolicy {policy.name} is about is not known yet"
+        return _Judged(closed=frozenset(), observations=(Doubt(path="", reason=reason),), ranges={})
+    whom = "every pod" if every_pod else f"the pods that {_canonical(selector)} selects"
+    found = {direction: openings(spec, direction) for direction in DIRECTIONS if direction in isolated}
     observations: list[Observation] = []
-    for direction in _DIRECTIONS:
-        rules = _rules(spec, direction)
-        if direction in _directions(spec) and not rules:
-            closed.add(direction)
-        if any(rule.value == {} for rule in rules):
+    ranges: dict[tuple[str, Direction], list[Opening]] = {}
+    for direction, rules in found.items():
+        # To let everybody reach a port of named pods is a decision, such as the edge's; to let everybody reach every
+        # port of any pod, or any port of every pod, is no denial by default any more.
+        wide = [rule for rule in rules if every_pod or rule.ports is None or rule.doubts]
+        for rule in wide:
+            observations += _too_wide(policy.name, whom, direction, rule)
+        ranges[whom, direction] = [
+            replace(rule, path=f"{policy.name}.{rule.path}") for rule in wide if not rule.everybody
+        ]
+    closed = frozenset(direction for direction, rules in found.items() if every_pod and not rules)
+    return _Judged(closed=closed, observations=tuple(observations), ranges=ranges)
+
+
+def _canonical(selector: Node) -> str:
+    return json.dumps(selector.value, sort_keys=True, default=str)
+
+
+def _too_wide(policy: str, whom: str, direction: Direction, rule: Opening) -> Iterator[Observation]:
+    if rule.everybody and (rule.ports is None or whom == "every pod"):
+        ports = f" on {', '.join(sorted(rule.ports))}" if rule.ports else ""
+        message = (
+            f"NetworkPolicy {policy} allows all {direction.lower()} to {whom}{ports}, which undoes the denial: in "
+            f"{rule.path} {rule.everybody}"
+        )
+        yield Finding(path="", message=message)
+    else:
+        for unseen in rule.doubts:
+            yield Doubt(path="", reason=f"{unseen.path} of NetworkPolicy {policy}: {unseen.reason}")
+
+
+def _together(whom: str, direction: Direction, rules: Sequence[Opening]) -> Iterator[Observation]:
+    """Yield a finding when address ranges that are open on the same port leave nobody out, alone or together."""
+    told: set[tuple[str, ...]] = set()
+    named = sorted({port for rule in rules for port in rule.ports or ()})
+    for port in (None, *named):
+        open_ = [rule for rule in rules if rule.networks and (rule.ports is None or port in rule.ports)]
+        family = covers_everything(network for rule in open_ for network in rule.networks)
+        paths = tuple(rule.path for rule in open_)
+        if family and paths not in told:
+            told.add(paths)
+            where = f" on {port}" if port else ""
             message = (
-                f"NetworkPolicy {policy.name} allows all {direction.lower()} to every pod, which undoes the denial"
+                f"{direction.lower()} to {whom} is open to all of {family}{where}, which undoes the denial: see the "
+                f"address ranges of NetworkPolicy {' and '.join(paths)}"
             )
-            observations.append(Finding(path="", message=message))
-    return closed, observations
+            yield Finding(path="", message=message)
 
 
 def _members(stack: tuple[Resource, ...], kinds: frozenset[str], name: str) -> tuple[list[Resource], list[Resource]]:
@@ -80,19 +113,23 @@ def _members(stack: tuple[Resource, ...], kinds: frozenset[str], name: str) -> t
 
 def _observe(name: str, context: Context) -> Iterator[Observation]:
     policies, unsure = _members(context.stack, frozenset({NETWORK_POLICY}), name)
-    closed: set[str] = set()
-    doubts: list[Observation] = []
-    for policy in policies:
-        directions, observations = _judge_policy(policy)
-        closed |= directions
-        doubts += [seen for seen in observations if isinstance(seen, Doubt)]
-        yield from (seen for seen in observations if isinstance(seen, Finding))
+    judged = [_judge_policy(policy) for policy in policies]
+    closed = frozenset[str]().union(*(each.closed for each in judged))
+    seen = [observation for each in judged for observation in each.observations]
+    yield from (each for each in seen if isinstance(each, Finding))
+    ranges: dict[tuple[str, Direction], list[Opening]] = {}
+    for each in judged:
+        for key, rules in each.ranges.items():
+            ranges.setdefault(key, []).extend(rules)
+    for (whom, direction), rules in ranges.items():
+        yield from _together(whom, direction, rules)
+    doubts: list[Observation] = [each for each in seen if isinstance(each, Doubt)]
     doubts += [
         Doubt(path="", reason=f"the namespace of NetworkPolicy {policy.name} is not known yet") for policy in unsure
     ]
     # An unseen policy could close the namespace, and it could as well open all of it.
     yield from doubts
-    missing = [direction.lower() for direction in _DIRECTIONS if direction not in closed]
+    missing = [direction.lower() for direction in DIRECTIONS if direction not in closed]
     if missing and not doubts:
         message = f"namespace {name} is open: no NetworkPolicy denies {' and '.join(missing)} for all of its pods"
         yield Finding(path="", message=message)

@@ -135,10 +135,6 @@ def policy(**spec):
         [policy(policyTypes=["Ingress", "Egress"], podSelector=None)],  # the API's default is the empty selector
         [policy(policyTypes=["Ingress"]), policy(policyTypes=["Egress"])],
         [policy(), policy(policyTypes=["Egress"], egress=[])],
-        [
-            policy(policyTypes=["Ingress", "Egress"]),
-            policy(policyTypes=["Ingress"], ingress=[{"ports": [{"port": 80}]}]),
-        ],
     ],
 )
 def test_a_namespace_closed_in_both_directions_passes(policies, body, judged):
