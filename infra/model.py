@@ -250,6 +250,11 @@ class StackSettings:
         return self.settings.network.hostnames or (default,)
 
     @property
+    def edge_names(self) -> tuple[str, ...]:
+        """Every name the edge answers to and carries in its certificate."""
+        return self.naming.edge_names(self.hostnames)
+
+    @property
     def base_url(self) -> str:
         """The address Odoo writes into mails and links."""
         return f"https://{self.hostnames[0]}"

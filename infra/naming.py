@@ -108,6 +108,25 @@ class Naming:
         """The name in the edge's certificate that needs no DNS of the hospital."""
         return f"{self.namespace}.careops.local"
 
+    @property
+    def local_host(self) -> str:
+        """The name a browser opens a forwarded port of the edge by.
+
+        One for each environment, because browsers keep cookies by host name and send them to every port of it. Names
+        under `.localhost` mean this machine without any entry in a DNS (RFC 6761).
+        """
+        return f"{self.namespace}.localhost"
+
+    def edge_names(self, hostnames: tuple[str, ...]) -> tuple[str, ...]:
+        """Return every name the edge answers to and carries in its certificate: in the cluster, on this machine, public.
+
+        Args:
+            hostnames: The public names, from the environment's settings.
+        """
+        service = f"{EDGE}.{self.namespace}"
+        inside = (EDGE, service, f"{service}.svc", f"{service}.svc.cluster.local")
+        return tuple(dict.fromkeys((*inside, *hostnames, self.local_host, self.internal_host)))
+
     def scope_labels(self) -> dict[str, str]:
         """Return the labels that tie an object to this environment, whatever made it."""
         return {

@@ -30,6 +30,7 @@ class EdgeProxyArgs:
         http_upstream: Host and port that serve pages.
         websocket_upstream: Host and port that serve the long-poll.
         tls_secret: Secret with its certificate and key.
+        names: Host names it answers to.
         service_account: The identity it runs as.
     """
 
@@ -40,6 +41,7 @@ class EdgeProxyArgs:
     http_upstream: pulumi.Input[str]
     websocket_upstream: pulumi.Input[str]
     tls_secret: pulumi.Input[str]
+    names: tuple[str, ...]
     service_account: pulumi.Input[str]
 
 
@@ -61,7 +63,11 @@ class EdgeProxy(pulumi.ComponentResource):
             args.image,
             service_account=args.service_account,
             tls_secret=args.tls_secret,
-            upstreams={"UPSTREAM_HTTP": args.http_upstream, "UPSTREAM_WEBSOCKET": args.websocket_upstream},
+            variables={
+                "UPSTREAM_HTTP": args.http_upstream,
+                "UPSTREAM_WEBSOCKET": args.websocket_upstream,
+                "EDGE_NAMES": " ".join(args.names),
+            },
             spread=args.replicas > 1,
         )
         deployment = kubernetes.apps.v1.Deployment(

@@ -25,20 +25,20 @@ class EnvironmentSecretsArgs:
         naming: The environment's names.
         namespace: The namespace, available once its boundary stands.
         image: Odoo's image, by digest; it holds the program that makes the secrets.
-        hostnames: Public names the edge's certificate must carry.
+        edge_names: Names the edge's certificate must carry.
     """
 
     naming: Naming
     namespace: pulumi.Input[str]
     image: str
-    hostnames: tuple[str, ...]
+    edge_names: tuple[str, ...]
 
 
 class EnvironmentSecrets(pulumi.ComponentResource):
-    """Make what is missing of the environment's secrets; never overwrite one.
+    """Make what is missing of the environment's secrets; renew the edge's certificate, overwrite nothing else.
 
-    Creates a ServiceAccount (the only one whose pod gets a token), a Role that may create secrets and read the named
-    ones, its RoleBinding, and a Job. Implements 45 CFR 164.312(d), authentication, and 164.312(e)(2)(ii), encryption.
+    Creates a ServiceAccount (the only one whose pod gets a token), a Role that may create secrets, read the named
+    ones and update the edge's certificate, its RoleBinding, and a Job. Implements 45 CFR 164.312(d), authentication, and 164.312(e)(2)(ii), encryption.
     """
 
     odoo: pulumi.Output[str]
@@ -65,8 +65,8 @@ class EnvironmentSecrets(pulumi.ComponentResource):
         )
         job = kubernetes.batch.v1.Job(
             f"{name}-job",
-            metadata=metadata(secrets_job_name(args.image, args.hostnames), args.namespace, labels),
-            spec=secrets_job(args.naming, args.image, args.hostnames),
+            metadata=metadata(secrets_job_name(args.image, args.edge_names), args.namespace, labels),
+            spec=secrets_job(args.naming, args.image, args.edge_names),
             opts=pulumi.ResourceOptions(
                 parent=self, depends_on=[binding], custom_timeouts=pulumi.CustomTimeouts(create="10m")
             ),

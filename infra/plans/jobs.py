@@ -43,14 +43,14 @@ def job_spec(pod: Pod, *, deadline_seconds: int, attempts: int) -> Manifest:
     }
 
 
-def secrets_job_name(image: str, hostnames: tuple[str, ...]) -> str:
+def secrets_job_name(image: str, edge_names: tuple[str, ...]) -> str:
     """Return the job's name; another image or other names of the edge give another, and so a new run."""
-    content = content_hash(image, hostnames, SECRETS_RESOURCES.model_dump())
+    content = content_hash(image, edge_names, SECRETS_RESOURCES.model_dump())
     return f"{naming.ODOO_SECRETS_JOB}-{content}"
 
 
-def secrets_job(names: Naming, image: str, hostnames: tuple[str, ...]) -> Manifest:
-    """Return the job that makes the missing secrets."""
+def secrets_job(names: Naming, image: str, edge_names: tuple[str, ...]) -> Manifest:
+    """Return the job that makes the missing secrets, and the edge's certificate anew when it no longer fits."""
     pod = Pod(
         name=naming.ODOO_SECRETS_JOB,
         labels=names.labels(naming.ODOO_SECRETS_JOB, "secrets"),
@@ -58,7 +58,7 @@ def secrets_job(names: Naming, image: str, hostnames: tuple[str, ...]) -> Manife
         user=ODOO_USER,
         command=(PROGRAM,),
         args=("secrets",),
-        env={**identity_env(names), "CAREOPS_HOSTNAMES": ",".join((names.internal_host, *hostnames))},
+        env={**identity_env(names), "CAREOPS_EDGE_NAMES": ",".join(edge_names)},
         resources=SECRETS_RESOURCES,
         volumes=(temporary("tmp", "/tmp", "16Mi"),),  # noqa: S108 - a path in the container
         service_account=naming.ODOO_SECRETS_JOB,
@@ -70,10 +70,10 @@ def secrets_job(names: Naming, image: str, hostnames: tuple[str, ...]) -> Manife
 
 
 def secrets_rules() -> Manifest:
-    """Return what the job may do: make secrets, and read those it is responsible for.
+    """Return what the job may do: make secrets, read those it is responsible for, and renew the edge's certificate.
 
     Kubernetes cannot restrict `create` by name, since the name is not known when it is authorised; a secret that
-    exists is out of reach all the same, because neither update nor delete is granted.
+    exists is out of reach all the same, because `update` is granted on the certificate's name only and `delete` never.
     """
     return [
         {"apiGroups": [""], "resources": ["secrets"], "verbs": ["create"]},
@@ -83,4 +83,5 @@ def secrets_rules() -> Manifest:
             "resourceNames": [naming.ODOO_SECRETS, naming.EDGE_TLS],
             "verbs": ["get"],
         },
+        {"apiGroups": [""], "resources": ["secrets"], "resourceNames": [naming.EDGE_TLS], "verbs": ["update"]},
     ]

@@ -88,17 +88,17 @@ def edge_pod(
     *,
     service_account: pulumi.Input[str],
     tls_secret: pulumi.Input[str],
-    upstreams: Mapping[str, pulumi.Input[str]],
+    variables: Mapping[str, pulumi.Input[str]],
     spread: bool,
 ) -> Pod:
-    """Return the edge's pod; `upstreams` are the variables its configuration is rendered from."""
+    """Return the edge's pod; its configuration is rendered from the variables."""
     healthy = {"httpGet": {"path": "/healthz", "port": "plain"}, "timeoutSeconds": 5}
     return Pod(
         name=naming.EDGE,
         labels=names.labels(naming.EDGE, "edge"),
         image=image,
         user=EDGE_USER,
-        env=upstreams,
+        env=variables,
         ports={"https": EDGE_PORT, "plain": EDGE_PLAIN_PORT},
         resources=EDGE_RESOURCES,
         volumes=(

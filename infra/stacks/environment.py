@@ -59,7 +59,7 @@ def declare_environment(stack: StackSettings, facts: ClusterFacts, provider: kub
     boundary = EnvironmentBoundary("boundary", _boundary_args(stack, facts), opts)
     secrets = EnvironmentSecrets(
         "secrets",
-        EnvironmentSecretsArgs(naming=names, namespace=boundary.namespace, image=image, hostnames=stack.hostnames),
+        EnvironmentSecretsArgs(naming=names, namespace=boundary.namespace, image=image, edge_names=stack.edge_names),
         opts,
     )
     database = PostgresCluster(
@@ -104,6 +104,7 @@ def declare_environment(stack: StackSettings, facts: ClusterFacts, provider: kub
             http_upstream=odoo.http_upstream,
             websocket_upstream=odoo.websocket_upstream,
             tls_secret=secrets.edge_tls,
+            names=stack.edge_names,
             service_account=boundary.service_accounts[naming.EDGE],
         ),
         opts,

@@ -16,6 +16,10 @@ def containers(recording):
     return [template["spec"]["containers"][0] for template in recording.pods().values()]
 
 
+def variables(template):
+    return {each["name"]: each["value"] for each in template["spec"]["containers"][0]["env"]}
+
+
 def test_every_container_is_non_root_with_a_read_only_root(environment):
     for name, template in environment.pods().items():
         pod, container = template["spec"], template["spec"]["containers"][0]
@@ -115,11 +119,27 @@ def test_no_secret_is_declared_so_none_can_be_in_pulumis_state(environment):
     assert environment.of("Secret") == []
 
 
-def test_the_secrets_job_can_read_and_make_secrets_but_change_none(environment):
+def test_the_secrets_job_can_read_and_make_secrets_but_change_only_the_edges_certificate(environment):
     rules = environment.of("Role")[0].inputs["rules"]
-    assert {verb for rule in rules for verb in rule["verbs"]} == {"create", "get"}
-    (reading,) = [rule for rule in rules if "get" in rule["verbs"]]
-    assert reading["resourceNames"] == ["odoo-secrets", "edge-tls"]
+    assert [(rule["verbs"], rule.get("resourceNames")) for rule in rules] == [
+        (["create"], None),
+        (["get"], ["odoo-secrets", "edge-tls"]),
+        (["update"], ["edge-tls"]),
+    ]
+
+
+def test_certificate_and_edge_have_the_same_names_and_none_that_environments_share():
+    seen: set[str] = set()
+    for name in ENVIRONMENTS:
+        pods = declared.environment(name).pods()
+        wanted = variables(pods[naming.ODOO_SECRETS_JOB])["CAREOPS_EDGE_NAMES"].split(",")
+        assert variables(pods[naming.EDGE])["EDGE_NAMES"].split(" ") == wanted
+        assert {f"riverside-{name}.{end}" for end in ("localhost", "careops.local")} < set(wanted)
+        assert f"{name}.riverside.example.org" in wanted
+        # `edge` alone is looked up in the caller's own namespace; nothing else may mean two environments.
+        assert not seen & (set(wanted) - {"edge"}), "a browser would send one environment's cookies to another"
+        assert "localhost" not in wanted
+        seen |= set(wanted)
 
 
 def test_postgresql_refuses_clear_text_before_it_accepts_anything(environment):
@@ -191,8 +211,8 @@ def test_the_edge_starts_after_odoo_and_the_certificate(environment):
 
 def test_the_edge_sends_the_long_poll_to_its_own_port_only_where_there_is_one():
     for name, port in (("dev", 8069), ("prod", 8072)):
-        variables = declared.environment(name).pods()[naming.EDGE]["spec"]["containers"][0]["env"]
-        values = {each["name"]: each["value"] for each in variables}
+        values = variables(declared.environment(name).pods()[naming.EDGE])
+        del values["EDGE_NAMES"]
         assert values == {"UPSTREAM_HTTP": "odoo-web:8069", "UPSTREAM_WEBSOCKET": f"odoo-web:{port}"}
 
 

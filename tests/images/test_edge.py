@@ -39,6 +39,12 @@ def trees():
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory):
     folder = tmp_path_factory.mktemp("edge-tls")
+    write_certificate(folder)
+    folder.chmod(0o755)
+    return folder
+
+
+def write_certificate(folder):
     subprocess.run(
         [
             "openssl",
@@ -61,12 +67,15 @@ def certificate(tmp_path_factory):
         check=True,
         capture_output=True,
     )
-    folder.chmod(0o755)
     (folder / "tls.key").chmod(0o644)
-    return folder
 
 
-UPSTREAMS = {"UPSTREAM_HTTP": "127.0.0.1:8069", "UPSTREAM_WEBSOCKET": "127.0.0.1:8072"}
+NAME = "riverside-dev.localhost"
+VARIABLES = {
+    "UPSTREAM_HTTP": "127.0.0.1:8069",
+    "UPSTREAM_WEBSOCKET": "127.0.0.1:8072",
+    "EDGE_NAMES": f"edge dev.riverside.example.org {NAME}",
+}
 
 
 def edge(trees, certificate, *argv, **env):
@@ -77,7 +86,7 @@ def edge(trees, certificate, *argv, **env):
 
 
 def test_the_rendered_edge_configuration_is_valid(trees, certificate):
-    done = edge(trees, certificate, "/usr/local/bin/careops-edge", "test", **UPSTREAMS)
+    done = edge(trees, certificate, "/usr/local/bin/careops-edge", "test", **VARIABLES)
     assert done.returncode == 0, done.stderr
     assert "warn" not in done.stderr
 
@@ -88,11 +97,14 @@ def test_the_rendered_edge_configuration_is_valid(trees, certificate):
         {"UPSTREAM_HTTP": ""},
         {"UPSTREAM_HTTP": "odoo"},
         {"UPSTREAM_WEBSOCKET": "a:1; return 200"},
+        {"EDGE_NAMES": ""},
+        {"EDGE_NAMES": "a; return 200"},
+        {"WATCH_SECONDS": "1.5"},
         {"MAX_BODY_MIB": "1g"},
     ],
 )
-def test_the_edge_refuses_variables_that_are_no_addresses(trees, certificate, change):
-    done = edge(trees, certificate, "/usr/local/bin/careops-edge", "test", **{**UPSTREAMS, **change})
+def test_the_edge_refuses_variables_that_could_be_configuration(trees, certificate, change):
+    done = edge(trees, certificate, "/usr/local/bin/careops-edge", "test", **{**VARIABLES, **change})
     assert done.returncode == 78, done.stderr
 
 
@@ -125,10 +137,12 @@ def ask(url, **headers):
 for _ in range(100):
     try: ask("http://127.0.0.1:8080/healthz"); ask("http://127.0.0.1:8069/"); break
     except OSError: time.sleep(0.1)
-base = "https://127.0.0.1:8443"
+base, name = "https://127.0.0.1:8443", "riverside-dev.localhost:8443"
 paths = json.loads(input())
 forged = {"X-Forwarded-For": "6.6.6.6", "X-Forwarded-Proto": "http"}
-print(json.dumps({path: ask(path if "://" in path else base + path, **forged) for path in paths}))
+answers = {path: ask(path, **forged) for path in paths if "://" in path}
+answers |= {path: ask(base + path, Host=name, **forged) for path in paths if "://" not in path}
+print(json.dumps(answers))
 """
 
 
@@ -142,6 +156,9 @@ def edge_answers(trees, certificate, tmp_path_factory):
     asked = [
         "http://127.0.0.1:8080/healthz",
         "http://127.0.0.1:8080/web?a=1",
+        "https://127.0.0.1:8443/web/login",
+        "https://localhost:8443/web/login",
+        "https://127.0.0.1:8443/healthz",
         "/healthz",
         "/web/login",
         "/web/search?name=Ada",
@@ -157,7 +174,7 @@ def edge_answers(trees, certificate, tmp_path_factory):
     log = tmp_path_factory.mktemp("edge-log") / "access"
     with Session(mounted) as session, log.open("a+") as sink:
         os.fchown(sink.fileno(), EDGE_UID, EDGE_UID)  # as a container runtime gives its output to the user
-        nginx = Inside(tree=str(trees / "edge"), argv=("/usr/local/bin/careops-edge",), uid=EDGE_UID, env=UPSTREAMS)
+        nginx = Inside(tree=str(trees / "edge"), argv=("/usr/local/bin/careops-edge",), uid=EDGE_UID, env=VARIABLES)
         started = [
             subprocess.Popen(session.command(python(trees, BACKEND)), stdout=subprocess.DEVNULL),
             subprocess.Popen(session.command(nginx), stdout=sink, stderr=sink),
@@ -183,7 +200,16 @@ def test_tls_reaches_odoo_with_forwarded_headers_that_a_client_cannot_set(edge_a
     assert "Secure" in headers["Set-Cookie"] or "secure" in headers["Set-Cookie"]
     assert '"X-Forwarded-Proto": "https"' in body
     assert "6.6.6.6" not in body
-    assert '"X-Forwarded-Host": "127.0.0.1:8443"' in body
+    assert f'"X-Forwarded-Host": "{NAME}:8443"' in body
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_a_name_that_all_environments_share_is_misdirected(edge_answers, host):
+    status, headers, body = edge_answers[f"https://{host}:8443/web/login"]
+    assert status == 421
+    assert "./careops open" in body
+    assert "Set-Cookie" not in headers
+    assert edge_answers["https://127.0.0.1:8443/healthz"][0] == 200, "a probe knows only the address"
 
 
 def test_the_websocket_goes_to_the_long_poll_port_and_all_else_to_http(edge_answers):
@@ -212,3 +238,48 @@ def test_the_log_tells_who_asked_for_what_and_not_with_which_words(edge_answers)
     assert '"GET /web/login" 200' in edge_answers["log"]
     assert "name=Ada" not in edge_answers["log"]
     assert "healthz" not in edge_answers["log"]
+
+
+SEEN = """
+import ssl, sys, time
+def served():
+    for _ in range(100):
+        try: return ssl.get_server_certificate(("127.0.0.1", 8443))
+        except OSError: time.sleep(0.1)
+first = served()
+print("first", flush=True)
+input()
+for _ in range(200):
+    if served() != first: break
+    time.sleep(0.1)
+print(served())
+"""
+
+
+def test_a_renewed_certificate_is_served_without_a_restart(trees, tmp_path):
+    tmp_path.chmod(0o755)
+    write_certificate(tmp_path)
+    renewed = tmp_path / "renewed"
+    renewed.mkdir()
+    mounted = [
+        Tree(root=str(trees / "edge"), binds=(Bind(source=str(tmp_path), target="/run/careops/edge-tls"),)),
+        Tree(root=str(trees / "odoo")),
+    ]
+    env = VARIABLES | {"WATCH_SECONDS": "1"}
+    with Session(mounted) as session:
+        nginx = Inside(tree=str(trees / "edge"), argv=("/usr/local/bin/careops-edge",), uid=EDGE_UID, env=env)
+        server = subprocess.Popen(session.command(nginx), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        client = subprocess.Popen(
+            session.command(python(trees, SEEN)), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        assert client.stdout is not None
+        assert client.stdout.readline() == "first\n"
+        write_certificate(renewed)
+        for name in ("tls.key", "tls.crt"):
+            (renewed / name).rename(tmp_path / name)
+        seen, _ = client.communicate("\n", timeout=60)
+        running = server.poll() is None
+        server.kill()
+        server.wait()
+    assert seen.strip() == (tmp_path / "tls.crt").read_text().strip()
+    assert running, "nginx read the new certificate and went on serving"

@@ -159,11 +159,10 @@ def _secrets() -> None:
 
     api = Api.from_pod(os.environ)
     site, environment = os.environ.get("CAREOPS_SITE", ""), os.environ.get("CAREOPS_ENVIRONMENT", "")
-    if not (site and environment):
+    variables = ("CAREOPS_SITE", "CAREOPS_ENVIRONMENT", "CAREOPS_EDGE_NAMES")
+    if unset := [name for name in variables if not os.environ.get(name)]:
         raise pod_settings.Refused(
-            "the pod's environment cannot be used",
-            why="CAREOPS_SITE or CAREOPS_ENVIRONMENT is not set",
-            action="set both",
+            "the pod's environment cannot be used", why=f"{', '.join(unset)} not set", action="set all of them"
         )
     labels = {
         "app.kubernetes.io/part-of": "careops",
@@ -171,15 +170,8 @@ def _secrets() -> None:
         "careops.io/site": site,
         "careops.io/environment": environment,
     }
-    hostnames = tuple(name for name in os.environ.get("CAREOPS_HOSTNAMES", "").split(",") if name)
-    make_missing(
-        api,
-        identity=f"{site}/{environment}",
-        namespace=api.namespace,
-        labels=labels,
-        say=say,
-        hostnames=hostnames,
-    )
+    names = tuple(name for name in os.environ.get("CAREOPS_EDGE_NAMES", "").split(",") if name)
+    make_missing(api, identity=f"{site}/{environment}", names=names, labels=labels, say=say)
 
 
 def _mail_sink() -> None:
@@ -193,7 +185,7 @@ COMMANDS: dict[str, tuple[str, Callable[[], None]]] = {
     "cron": ("run scheduled actions only", _serve("cron")),
     "migrate": ("restore the baseline into an empty database, or install and update modules", _migrate),
     "guard": ("check that database, filestore and secret belong to this environment", _guard_only),
-    "secrets": ("make this environment's Secrets where they are missing", _secrets),
+    "secrets": ("make this environment's Secrets where they are missing, renew the edge's certificate", _secrets),
     "mail-sink": ("take mail on 1025 and deliver none; health on 8025", _mail_sink),
 }
 

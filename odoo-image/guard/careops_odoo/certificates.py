@@ -1,9 +1,8 @@
-"""An environment's own certificate authority and the edge's certificate, made once."""
+"""An environment's own certificate authority and the edge's certificate, made once and anew before it expires."""
 
 from __future__ import annotations
 
 import datetime
-import ipaddress
 from dataclasses import dataclass
 
 from cryptography import x509
@@ -14,6 +13,10 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 CLOCK_SKEW = datetime.timedelta(minutes=5)
 LIFETIME = datetime.timedelta(days=397)
 """The longest that browsers accept for a server's certificate (CA/Browser Forum ballot SC31: 398 days)."""
+RENEWAL = datetime.timedelta(days=60)
+"""With so little time left a certificate is made anew: two monthly maintenance windows may be missed before it ends."""
+AUTHORITY = "careops {identity} CA"
+"""Common name of an environment's authority; a certificate of any other issuer was put there by people."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,16 +28,57 @@ class EdgeCertificate:
     authority: bytes
 
 
-def edge_names(namespace: str, hostnames: tuple[str, ...] = ()) -> tuple[str, ...]:
-    """Return the names an environment's edge is reached by: in the cluster, by its users, and on a forwarded port.
+@dataclass(frozen=True, kw_only=True)
+class Judgement:
+    """What is to be done about a certificate that is there.
+
+    Attributes:
+        own: Whether the environment's own authority signed it; another one is never replaced.
+        faults: Why it does not fit; empty for one that does.
+        ends: When it expires, UTC.
+    """
+
+    own: bool
+    faults: tuple[str, ...]
+    ends: datetime.datetime
+
+
+def judge(pem: bytes, identity: str, names: tuple[str, ...], now: datetime.datetime) -> Judgement:
+    """Compare an edge's certificate with what it should be.
 
     Args:
-        namespace: The environment's namespace.
-        hostnames: The names its users type, from the site's settings.
+        pem: The certificate.
+        identity: ``<site>/<environment>``.
+        names: DNS names it should carry, in any order.
+        now: Time of the comparison, with time zone.
+
+    Raises:
+        ValueError: It is no certificate.
     """
-    inside = ("edge", f"edge.{namespace}", f"edge.{namespace}.svc", f"edge.{namespace}.svc.cluster.local")
-    internal = f"{namespace}.careops.local"
-    return (*inside, *(name for name in hostnames if name != internal), "localhost", internal)
+    certificate = x509.load_pem_x509_certificate(pem)
+    issuers = certificate.issuer.get_attributes_for_oid(NameOID.COMMON_NAME)
+    faults = []
+    carried, wanted = _alternatives(certificate), frozenset(names)
+    if lacking := sorted(wanted - carried):
+        faults.append(f"it lacks {', '.join(lacking)}")
+    if unwanted := sorted(carried - wanted):
+        faults.append(f"it is also for {', '.join(unwanted)}")
+    ends = certificate.not_valid_after_utc
+    if ends <= now:
+        faults.append(f"it expired on {ends:%Y-%m-%d}")
+    elif ends - now < RENEWAL:
+        faults.append(f"it expires on {ends:%Y-%m-%d}, in {(ends - now).days} days")
+    own = [name.value for name in issuers] == [AUTHORITY.format(identity=identity)[:64]]
+    return Judgement(own=own, faults=tuple(faults), ends=ends)
+
+
+def _alternatives(certificate: x509.Certificate) -> frozenset[str]:
+    """Return every name a certificate is for, addresses among them."""
+    try:
+        found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return frozenset()
+    return frozenset(str(name.value) for name in found)
 
 
 def make_edge_certificate(identity: str, names: tuple[str, ...], now: datetime.datetime) -> EdgeCertificate:
@@ -42,11 +86,11 @@ def make_edge_certificate(identity: str, names: tuple[str, ...], now: datetime.d
 
     Args:
         identity: Named in the authority's subject.
-        names: DNS names of the certificate; 127.0.0.1 is added for forwarded ports.
+        names: DNS names of the certificate; the last becomes its common name.
         now: Time of issue, with time zone.
     """
     authority_key = ec.generate_private_key(ec.SECP256R1())
-    authority_name = _name(f"careops {identity} CA")
+    authority_name = _name(AUTHORITY.format(identity=identity))
     authority = (
         _builder(authority_name, authority_name, now)
         .public_key(authority_key.public_key())
@@ -56,7 +100,7 @@ def make_edge_certificate(identity: str, names: tuple[str, ...], now: datetime.d
         .sign(authority_key, hashes.SHA256())
     )
     key = ec.generate_private_key(ec.SECP256R1())
-    alternatives = [*(x509.DNSName(name) for name in names), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+    alternatives = [x509.DNSName(name) for name in names]
     certificate = (
         _builder(_name(names[-1]), authority_name, now)
         .public_key(key.public_key())

@@ -7,7 +7,7 @@ import json
 import ssl
 import urllib.error
 import urllib.request
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,19 +22,31 @@ _NOT_FOUND, _CONFLICT = 404, 409
 
 @dataclass(frozen=True, kw_only=True)
 class Secret:
-    """A Secret: its values are bytes by key."""
+    """A Secret: its values are bytes by key.
+
+    Attributes:
+        name: Its name.
+        values: What it holds.
+        labels: Its labels.
+        kind: Its type.
+        version: The API's version of it as it was read; None for one that is to be created.
+    """
 
     name: str
     values: Mapping[str, bytes]
     labels: Mapping[str, str]
     kind: str = "Opaque"
+    version: str | None = field(default=None, compare=False)
 
     def document(self) -> dict[str, Any]:
         """Return the API object."""
+        metadata: dict[str, Any] = {"name": self.name, "labels": dict(self.labels)}
+        if self.version is not None:
+            metadata["resourceVersion"] = self.version
         return {
             "apiVersion": "v1",
             "kind": "Secret",
-            "metadata": {"name": self.name, "labels": dict(self.labels)},
+            "metadata": metadata,
             "type": self.kind,
             "data": {key: base64.b64encode(value).decode() for key, value in self.values.items()},
         }
@@ -82,12 +94,24 @@ class Api:
         if status == _NOT_FOUND:
             return None
         values = {key: base64.b64decode(value) for key, value in document.get("data", {}).items()}
-        return Secret(name=name, values=values, labels=document["metadata"].get("labels", {}), kind=document["type"])
+        metadata = document["metadata"]
+        return Secret(
+            name=name,
+            values=values,
+            labels=metadata.get("labels", {}),
+            kind=document["type"],
+            version=metadata.get("resourceVersion"),
+        )
 
     def create_secret(self, secret: Secret) -> bool:
         """Create a Secret; False when one of that name exists already, which is left alone."""
         status, _ = self._call("POST", "", secret.document())
         return status != _CONFLICT
+
+    def replace_secret(self, secret: Secret) -> bool:
+        """Replace a Secret as it was read; False when it was changed or deleted meanwhile, which is left alone."""
+        status, _ = self._call("PUT", f"/{secret.name}", secret.document())
+        return status not in (_CONFLICT, _NOT_FOUND)
 
     def _call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> tuple[int, dict[str, Any]]:
         request = urllib.request.Request(  # noqa: S310 - the address is the API server's, https by construction

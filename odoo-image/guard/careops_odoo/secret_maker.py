@@ -1,4 +1,4 @@
-"""Make an environment's Secrets once: only missing ones, never over an existing one."""
+"""Make an environment's Secrets: the missing ones, and the edge's certificate anew when it no longer fits."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import datetime
 import secrets
 from typing import TYPE_CHECKING, Protocol
 
-from .certificates import edge_names, make_edge_certificate
+from .certificates import judge, make_edge_certificate
 from .errors import Refused
 from .identity import Mark, check
 from .kubernetes import Secret
@@ -37,39 +37,73 @@ class SecretStore(Protocol):
         """Create a Secret; False when it exists."""
         ...
 
+    def replace_secret(self, secret: Secret) -> bool:
+        """Replace a Secret; False when it was changed meanwhile."""
+        ...
+
 
 def make_missing(
     store: SecretStore,
     *,
     identity: str,
-    namespace: str,
+    names: tuple[str, ...],
     labels: Mapping[str, str],
     say: Callable[[str], None],
-    hostnames: tuple[str, ...] = (),
 ) -> None:
-    """Make what is missing and check what is there.
+    """Make what is missing, check what is there, and renew the edge's certificate where it does not fit.
 
     Args:
         store: The namespace's Secrets.
         identity: ``<site>/<environment>``.
-        namespace: For the certificate's names.
+        names: Every name of the edge, for its certificate.
         labels: Of new Secrets.
         say: Gets one line per Secret, without any value.
-        hostnames: The names the environment's users type, for the edge's certificate.
 
     Raises:
         Refused: An existing Secret lacks a key or names another environment.
     """
-    for name, make in ((LOGIN_SECRET, _login), (TLS_SECRET, _tls)):
+    for name in (LOGIN_SECRET, TLS_SECRET):
         found = store.read_secret(name)
         if found is None:
-            kind, values = make(identity, edge_names(namespace, hostnames))
+            kind, values = _tls(identity, names) if name == TLS_SECRET else _login(identity)
             made = store.create_secret(Secret(name=name, values=values, labels=labels, kind=kind))
             say(f"secret {name}: {'made' if made else 'made by another job meanwhile'}")
-            found = store.read_secret(name)
+            _check(name, store.read_secret(name), identity)
+            continue
+        _check(name, found, identity)
+        if name == TLS_SECRET:
+            _renew(store, found, identity, names, say)
         else:
             say(f"secret {name}: kept")
-        _check(name, found, identity)
+
+
+def _renew(
+    store: SecretStore, found: Secret, identity: str, names: tuple[str, ...], say: Callable[[str], None]
+) -> None:
+    """Replace the edge's certificate when it no longer fits; one that people put there is theirs to replace."""
+    try:
+        judgement = judge(found.values["tls.crt"], identity, names, datetime.datetime.now(datetime.UTC))
+    except ValueError as error:
+        raise Refused(
+            f"secret {TLS_SECRET} holds no certificate",
+            why=f"its tls.crt cannot be read: {error}",
+            action=f"put the right certificate there, or delete {TLS_SECRET}: a new one is made",
+        ) from error
+    why = "; ".join(judgement.faults)
+    if not judgement.faults:
+        say(f"secret {TLS_SECRET}: kept; the certificate is good until {judgement.ends:%Y-%m-%d}")
+    elif not judgement.own:
+        say(f"secret {TLS_SECRET}: kept, although {why}: another authority signed it, so replace it yourselves")
+    else:
+        kind, values = _tls(identity, names)
+        renewed = Secret(name=TLS_SECRET, values=values, labels=found.labels, kind=kind, version=found.version)
+        if store.replace_secret(renewed):
+            say(
+                f"secret {TLS_SECRET}: certificate and authority made anew, because {why}; "
+                "browsers that were told to trust the old authority must be told the new one"
+            )
+        else:
+            say(f"secret {TLS_SECRET}: renewed by another job meanwhile")
 
 
 def _check(name: str, secret: Secret | None, identity: str) -> None:
@@ -78,14 +112,14 @@ def _check(name: str, secret: Secret | None, identity: str) -> None:
     if missing:
         raise Refused(
             f"secret {name} lacks {', '.join(missing)}",
-            why="an existing Secret is never changed: the environment's data may depend on it",
+            why="what it lacks is not made up: the environment's data may depend on it",
             action="add what is missing, or delete the Secret of an environment that holds no data yet",
         )
     if IDENTITY_KEY in KEYS[name]:
         check(Mark(part="secret", empty=False, identity=values[IDENTITY_KEY].decode()), identity)
 
 
-def _login(identity: str, _: tuple[str, ...]) -> tuple[str, dict[str, bytes]]:
+def _login(identity: str) -> tuple[str, dict[str, bytes]]:
     values = {
         "identity": identity,
         "admin_login": ADMIN_LOGIN,
