@@ -2,164 +2,192 @@
 
 from __future__ import annotations
 
-import json
-from concurrent.futures import ThreadPoolExecutor
+import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Mapping
 
-    from tests.live.support import Platform
+ENVIRONMENT_ROLES = ("edge", "odoo-web", "odoo-cron", "odoo-migrate", "odoo-secrets", "mail-sink", "postgresql")
+"""What runs in an environment. The pods of the two jobs have ended; probes with their labels stand for them."""
 
-LISTENS = {
-    "edge": (8080, 8443),
-    "odoo-web": (8069, 8072),
-    "postgresql": (5432, 8000),
-    "mail-sink": (1025, 8025),
+DNS_PORTS = ("tcp/53", "udp/53")
+
+LISTENS: dict[str, tuple[str, ...]] = {
+    "edge": ("tcp/8080", "tcp/8443"),
+    "odoo-web": ("tcp/8069",),
     "odoo-cron": (),
-    "stranger": (8080,),
+    "odoo-migrate": ("tcp/8080",),
+    "odoo-secrets": ("tcp/8080",),
+    "mail-sink": ("tcp/1025", "tcp/8025"),
+    "postgresql": ("tcp/5432", "tcp/8000", "tcp/9187"),
+    "stranger": ("tcp/8080",),
+    "operator": ("tcp/8080", "tcp/9443"),
+    "dns": (*DNS_PORTS, "tcp/8080", "tcp/8181"),
+    "storage": (),
+    "node": ("tcp/6443", "tcp/10250"),
+    "metadata": ("tcp/80",),
+    "outside": ("tcp/25", "tcp/53", "tcp/443", "udp/53"),
+    "api-service": ("tcp/443",),
+    "dns-service": DNS_PORTS,
 }
-"""Ports that each role listens on, or would: connections to the others are tried as well."""
+"""Where each role is known to listen; the probes and what stands for the outside were made to."""
 
-ALLOWED = {
-    ("edge", "odoo-web", 8069),
-    ("odoo-web", "postgresql", 5432),
-    ("odoo-cron", "postgresql", 5432),
-    ("odoo-web", "mail-sink", 1025),
-    ("odoo-cron", "mail-sink", 1025),
-    ("postgresql", "postgresql", 5432),
-    ("postgresql", "postgresql", 8000),
-    ("postgresql", "api-server", 6443),
+WITH_WORKERS = ("odoo-web", "tcp/8072")
+"""Only prod runs Odoo with workers; elsewhere one process serves the long-poll on 8069, and 8072 has no listener."""
+
+POD_PORTS = tuple(
+    sorted({port for ports in LISTENS.values() for port in ports} | {WITH_WORKERS[1], "tcp/22", "tcp/9153"})
+)
+"""Tried on every pod: all ports in use anywhere, SSH and CoreDNS' usual port for metrics."""
+
+PORTS: dict[str, tuple[str, ...]] = {
+    # The API server and the kubelet; etcd (2379, 2380), kube-proxy (10249, 10256), the controller manager and the
+    # scheduler listen on the node's loopback only; 16443 is the API port of the machine, which no pod may meet here.
+    "node": (
+        *("tcp/22", "tcp/2379", "tcp/2380", "tcp/6443", "tcp/10249", "tcp/10250", "tcp/10255", "tcp/10256"),
+        *("tcp/10257", "tcp/10259", "tcp/16443", "udp/53"),
+    ),
+    "metadata": ("tcp/80", "tcp/443", "udp/53"),
+    "outside": ("tcp/22", "tcp/25", "tcp/53", "tcp/80", "tcp/443", "tcp/5432", "udp/53"),
+    "api-service": ("tcp/443",),
+    "dns-service": DNS_PORTS,
 }
-"""Inside one environment. Between environments, and from anywhere else, nothing."""
+"""Tried on what is no pod."""
 
-ALLOWED_WITH_WORKERS = {("edge", "odoo-web", 8072)}
-"""Only prod runs Odoo with workers; elsewhere one process serves the long-poll on 8069, and 8072 stays closed."""
+NEIGHBOURS = {
+    ("edge", "odoo-web", "tcp/8069"),
+    ("odoo-web", "postgresql", "tcp/5432"),
+    ("odoo-cron", "postgresql", "tcp/5432"),
+    ("odoo-migrate", "postgresql", "tcp/5432"),
+    ("odoo-web", "mail-sink", "tcp/1025"),
+    ("odoo-cron", "mail-sink", "tcp/1025"),
+    ("postgresql", "postgresql", "tcp/5432"),
+    ("postgresql", "postgresql", "tcp/8000"),
+}
+"""Open inside one environment. Between environments nothing is."""
 
-ALL_PORTS = sorted({port for ports in LISTENS.values() for port in ports})
-CONNECT_SECONDS = 1.5
+NEIGHBOURS_WITH_WORKERS = {("edge", *WITH_WORKERS)}
+
+SHARED = {
+    *((role, dns, port) for role in ENVIRONMENT_ROLES for dns in ("dns", "dns-service") for port in DNS_PORTS),
+    ("postgresql", "node", "tcp/6443"),
+    ("postgresql", "api-service", "tcp/443"),
+    ("odoo-secrets", "node", "tcp/6443"),
+    ("odoo-secrets", "api-service", "tcp/443"),
+}
+"""What an environment's pods may reach outside their namespace: names, and for two of them the API server."""
+
+UNPOLICED = {"node", "metadata", "outside", "api-service", "dns-service"}
+"""What nothing but a sender's own policy keeps anybody from: here a stranger's packets pass."""
+
+OUTCOMES = ("silent", "refused", "open")
+"""How an attempt ends, from nothing to everything."""
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
 class Endpoint:
-    """A pod, or the API server, as one end of a connection."""
+    """One end of a connection.
+
+    Attributes:
+        namespace: Where a pod runs; `-` for what is no pod.
+        role: What it is in the tables above.
+        pod: Its name.
+        ip: Its address.
+        only: The ports to try where they are not those of its role: a Service has no others.
+    """
 
     namespace: str
     role: str
     pod: str
     ip: str
+    only: tuple[str, ...] = ()
+
+    @property
+    def ports(self) -> tuple[str, ...]:
+        return self.only or PORTS.get(self.role, POD_PORTS)
+
+    def listens(self, port: str) -> bool:
+        workers = (self.role, port) == WITH_WORKERS and self.namespace.endswith("-prod")
+        return workers or port in LISTENS[self.role]
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.role}" + (" (Service)" if self.only else "")
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
 class Attempt:
     source: Endpoint
     target: Endpoint
-    port: int
+    port: str
 
     def allowed(self) -> bool:
-        same = self.source.namespace == self.target.namespace or self.target.role == "api-server"
-        allowed = ALLOWED | (ALLOWED_WITH_WORKERS if self.source.namespace.endswith("-prod") else set())
-        return same and (self.source.role, self.target.role, self.port) in allowed
+        """Whether the tables let this packet arrive."""
+        source, target = self.source, self.target
+        flow = (source.role, target.role, self.port)
+        if source.role == "node":
+            return True  # the kubelet's probes come from there; no policy of a pod holds its own node back
+        if source.role == "stranger":
+            names = target.role == "dns" and self.port in DNS_PORTS
+            return names or target.role in UNPOLICED | {"stranger"}
+        neighbours = NEIGHBOURS | (NEIGHBOURS_WITH_WORKERS if source.namespace.endswith("-prod") else set())
+        return flow in SHARED or (source.namespace == target.namespace and flow in neighbours)
 
     def __str__(self) -> str:
-        return f"{self.source.namespace}/{self.source.role} → {self.target.namespace}/{self.target.role}:{self.port}"
+        return f"{self.source} → {self.target} {self.port}"
 
 
 def attempts(sources: Iterable[Endpoint], targets: Iterable[Endpoint]) -> list[Attempt]:
-    """Return every connection to try: each source to each port of each other pod."""
-    targets = list(targets)
+    """Return every connection to try: each source to each port of each other end."""
     return [
         Attempt(source=source, target=target, port=port)
-        for source in sources
-        for target in targets
+        for source, target in itertools.product(list(sources), list(targets))
         if source.ip != target.ip
-        for port in ((6443,) if target.role == "api-server" else ALL_PORTS)
+        for port in target.ports
     ]
 
 
-def differences(tried: dict[Attempt, str]) -> list[str]:
-    """Return what is not as declared: open although not allowed, or not open although allowed and listened on.
+def differences(tried: Mapping[Attempt, str]) -> list[str]:
+    """Return what is not as declared: a packet that arrived although not allowed, or an allowed connection not open.
 
     Args:
         tried: For each attempt `open`, `refused` (a packet came back, so the network let it through) or `silent`.
     """
-    found = []
+    return [f"{attempt} is {outcome} and must be {wanted}" for attempt, outcome, wanted in _wrong(tried)]
+
+
+def unproved(tried: Mapping[Attempt, str], controls: Mapping[Attempt, str]) -> list[str]:
+    """Return what is silent without proof: no control reached the same target on the same port.
+
+    A control that was refused is proof as well: the target's kernel answered it, so the address lives and packets get
+    there and back. Where the role is known to listen, the control has to open.
+
+    Args:
+        tried: The matrix.
+        controls: The same targets, from where nothing holds packets back.
+    """
+    best: dict[tuple[str, str], str] = {}
+    for attempt, outcome in controls.items():
+        key = (attempt.target.ip, attempt.port)
+        best[key] = max(outcome, best.get(key, outcome), key=OUTCOMES.index)
+    found = set()
+    for attempt, outcome in tried.items():
+        target, port = attempt.target, attempt.port
+        control = best.get((target.ip, port), "never tried")
+        enough = {"open"} if target.listens(port) else {"open", "refused"}
+        if outcome == "silent" and control not in enough:
+            found.add(f"{target} {port} is {control} from where it must be {' or '.join(sorted(enough))}")
+    return sorted(found)
+
+
+def _wrong(tried: Mapping[Attempt, str]) -> Iterator[tuple[Attempt, str, str]]:
     for attempt, outcome in sorted(tried.items()):
-        reached = outcome in {"open", "refused"}
-        if reached and not attempt.allowed():
-            found.append(f"{attempt} is {outcome} and must be silent")
-        if not reached and attempt.allowed():
-            found.append(f"{attempt} is {outcome} and must be reachable")
-    return found
-
-
-PYTHON = """
-import json, socket, sys
-from concurrent.futures import ThreadPoolExecutor
-def go(target):
-    ip, port = target
-    try:
-        socket.create_connection((ip, port), timeout=%(seconds)s).close()
-        return "open"
-    except ConnectionRefusedError:
-        return "refused"
-    except OSError:
-        return "silent"
-with ThreadPoolExecutor(64) as pool:
-    print(json.dumps(list(pool.map(go, json.loads(sys.argv[1])))))
-"""
-
-# The edge's image has no Python; Debian's own perl-base opens all connections at once in one small process.
-PERL = """
-use Socket; use Errno; use IO::Handle;
-my (%%open, %%outcome);
-for my $target (@ARGV) {
-  my ($ip, $port) = split /:/, $target;
-  socket(my $s, PF_INET, SOCK_STREAM, 0) or die $!;
-  $s->blocking(0);
-  connect($s, sockaddr_in($port, inet_aton($ip))) or $!{EINPROGRESS}
-    or do { $outcome{$target} = $!{ECONNREFUSED} ? "refused" : "silent"; next };
-  $open{$target} = $s;
-}
-my $end = time + 3;
-while (%%open and time < $end) {
-  my $w = ""; vec($w, fileno($_), 1) = 1 for values %%open;
-  select(undef, my $ready = $w, undef, 0.2);
-  for my $target (keys %%open) {
-    next unless vec($ready, fileno($open{$target}), 1);
-    my $error = unpack("i", getsockopt($open{$target}, SOL_SOCKET, SO_ERROR));
-    $outcome{$target} = !$error ? "open" : $error == Errno::ECONNREFUSED() ? "refused" : "silent";
-    delete $open{$target};
-  }
-}
-$outcome{$_} = "silent" for keys %%open;
-print "$_ $outcome{$_}\\n" for sort keys %%outcome;
-"""
-
-
-def observe(platform: Platform, tries: list[Attempt]) -> dict[Attempt, str]:
-    """Make every attempt from inside its source pod and return what happened."""
-    by_source: dict[Endpoint, list[Attempt]] = {}
-    for attempt in tries:
-        by_source.setdefault(attempt.source, []).append(attempt)
-    seen: dict[Attempt, str] = {}
-    with ThreadPoolExecutor(4) as pool:
-        for result in pool.map(lambda item: _from_one(platform, *item), by_source.items()):
-            seen |= result
-    missing = [str(attempt) for attempt in tries if attempt not in seen]
-    assert not missing, f"{len(missing)} attempts gave no answer, first: {missing[0]}"
-    return seen
-
-
-def _from_one(platform: Platform, source: Endpoint, tries: list[Attempt]) -> dict[Attempt, str]:
-    pod = platform.api.read_namespaced_pod(source.pod, source.namespace)
-    seconds = {"seconds": CONNECT_SECONDS}
-    if source.role == "edge":
-        targets = [f"{attempt.target.ip}:{attempt.port}" for attempt in tries]
-        output = platform.run_in(pod, ["perl", "-e", PERL % seconds, *targets])
-        outcome = dict(line.split() for line in output.splitlines() if len(line.split()) == 2)
-        return {a: outcome[f"{a.target.ip}:{a.port}"] for a in tries if f"{a.target.ip}:{a.port}" in outcome}
-    argument = json.dumps([[attempt.target.ip, attempt.port] for attempt in tries])
-    output = platform.run_in(pod, ["python3", "-c", PYTHON % seconds, argument])
-    return dict(zip(tries, json.loads(output.strip().splitlines()[-1].replace("'", '"')), strict=True))
+        if not attempt.allowed():
+            if outcome != "silent":
+                yield attempt, outcome, "silent"
+        elif attempt.target.listens(attempt.port):
+            if outcome != "open":
+                yield attempt, outcome, "open"
+        elif outcome == "silent":
+            yield attempt, outcome, "reachable"

@@ -2,134 +2,201 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
 from kubernetes import client
 
 from infra.naming import ENVIRONMENTS
-from tests.live.matrix import ALL_PORTS, LISTENS, Attempt, Endpoint, attempts, differences, observe
+from tests.live import places, stand_ins
+from tests.live.matrix import ENVIRONMENT_ROLES, Attempt, Endpoint, attempts, differences, unproved
+from tests.live.outside import outside
+from tests.live.packets import observe, resolve
 from tests.live.support import Platform, eventually
-from toolchain.cluster.facts import read_facts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 pytestmark = pytest.mark.live
 
-STRANGER_PREFIX = "careops-test-stranger-"
+DATABASE = "postgresql-rw"
+DOMAIN = "svc.cluster.local."
 
 
-def role_of(pod: client.V1Pod) -> str | None:
-    return next((role for role in LISTENS if pod.metadata.name.startswith(f"{role}-")), None)
+@dataclass(frozen=True, kw_only=True)
+class Scene:
+    """Everybody who takes part.
+
+    Attributes:
+        inside: The pods of the environments, and those that stand for their jobs: they send and are sent to.
+        stranger: A pod that no policy holds back.
+        node: Where the kubelet sends from: no policy of a pod holds it back either.
+        services: The environments' pods by their Services' addresses.
+        beyond: The cluster's own parts, the node, an address outside and the metadata service.
+    """
+
+    inside: list[Endpoint]
+    stranger: Endpoint
+    node: Endpoint
+    services: list[Endpoint]
+    beyond: list[Endpoint]
+
+    @property
+    def targets(self) -> list[Endpoint]:
+        return [*self.inside, self.stranger, *self.services, *self.beyond]
+
+    def of(self, namespace: str) -> list[Endpoint]:
+        return [end for end in self.inside if end.namespace == namespace]
 
 
-def endpoints(platform: Platform, namespace: str) -> list[Endpoint]:
-    return [
-        Endpoint(namespace=namespace, role=role, pod=pod.metadata.name, ip=pod.status.pod_ip)
-        for pod in platform.pods(namespace)
-        if (role := role_of(pod))
-    ]
+@dataclass(frozen=True, kw_only=True)
+class Matrix:
+    """What the packets did: those of the environments and the stranger, and the controls of every target."""
+
+    tried: dict[Attempt, str]
+    controls: dict[Attempt, str]
+    seconds: float
 
 
 @pytest.fixture(scope="module")
-def stranger(platform: Platform) -> Iterator[Endpoint]:
-    """A pod in a namespace without any policy: free to send, so that only the targets' policies can stop it."""
-    wanted = client.V1Namespace(metadata=client.V1ObjectMeta(generate_name=STRANGER_PREFIX))
-    namespace = platform.api.create_namespace(wanted).metadata.name
-    pod = client.V1Pod(
-        metadata=client.V1ObjectMeta(name="stranger-0"),
-        spec=client.V1PodSpec(
-            automount_service_account_token=False,
-            termination_grace_period_seconds=0,
-            containers=[
-                client.V1Container(
-                    name="python",
-                    image=read_facts(platform.paths.facts).images["odoo"],
-                    command=["sleep", "3600"],
-                    security_context=client.V1SecurityContext(
-                        allow_privilege_escalation=False,
-                        run_as_non_root=True,
-                        run_as_user=65534,
-                        capabilities=client.V1Capabilities(drop=["ALL"]),
-                        seccomp_profile=client.V1SeccompProfile(type="RuntimeDefault"),
-                    ),
-                )
-            ],
-        ),
-    )
-    try:
-        platform.api.create_namespaced_pod(namespace, pod)
-
-        def running() -> None:
-            assert endpoints(platform, namespace)
-
-        eventually(running)
-        yield endpoints(platform, namespace)[0]
-    finally:
-        platform.api.delete_namespace(namespace)
+def scene(platform: Platform) -> Iterator[Scene]:
+    spaces = [platform.naming(environment).namespace for environment in ENVIRONMENTS]
+    with stand_ins.stranger(platform) as stranger, stand_ins.jobs(platform) as jobs, outside(platform) as far:
+        yield Scene(
+            inside=[*places.everywhere(platform), *jobs],
+            stranger=stranger,
+            node=places.node(platform),
+            services=[service for namespace in spaces for service in places.services(platform, namespace)],
+            beyond=[*places.system(platform), *far],
+        )
 
 
-@pytest.fixture
-def everybody(platform: Platform, stranger: Endpoint) -> list[Endpoint]:
-    pods = [e for environment in ENVIRONMENTS for e in endpoints(platform, platform.naming(environment).namespace)]
-    return [*pods, stranger]
+def tries_of(scene: Scene) -> list[Attempt]:
+    """Return the matrix; a pod that meets itself behind a Service is no connection between two."""
+    tries = attempts([*scene.inside, scene.stranger], scene.targets)
+    return [t for t in tries if not (t.target.only and _same_workload(t))]
 
 
-@pytest.fixture
-def api_server(platform: Platform) -> Endpoint:
-    address = read_facts(platform.paths.facts).api_server.cidrs[0].split("/")[0]
-    return Endpoint(namespace="node", role="api-server", pod="-", ip=address)
+def _same_workload(attempt: Attempt) -> bool:
+    return (attempt.source.namespace, attempt.source.role) == (attempt.target.namespace, attempt.target.role)
 
 
-def test_every_environment_runs_the_parts_the_matrix_speaks_of(everybody: list[Endpoint], platform: Platform) -> None:
+@pytest.fixture(scope="module")
+def matrix(platform: Platform, scene: Scene) -> Matrix:
+    begin = time.monotonic()
+    tried = observe(platform, tries_of(scene))
+    by_node = observe(platform, attempts([scene.node], scene.targets))
+    by_stranger = {attempt: outcome for attempt, outcome in tried.items() if attempt.source == scene.stranger}
+    return Matrix(tried=tried, controls=by_node | by_stranger, seconds=time.monotonic() - begin)
+
+
+def test_every_environment_runs_the_parts_the_matrix_speaks_of(platform: Platform, scene: Scene) -> None:
     for environment in ENVIRONMENTS:
-        roles = {e.role for e in everybody if e.namespace == platform.naming(environment).namespace}
-        assert {"edge", "odoo-web", "postgresql"} <= roles, environment
+        roles = [end.role for end in scene.of(platform.naming(environment).namespace)]
+        assert {"edge", "odoo-web", "postgresql", "odoo-migrate", "odoo-secrets"} <= set(roles), environment
         assert ("mail-sink" in roles) == (environment != "prod"), "mail leaves prod and only prod"
+        assert (roles.count("postgresql") > 1) == (environment == "prod"), "prod has a standby, which takes part"
+    beyond = {end.role for end in scene.beyond}
+    assert beyond == {"operator", "dns", "storage", "node", "api-service", "dns-service", "outside", "metadata"}
 
 
-def test_only_declared_connections_open(platform: Platform, everybody: list[Endpoint], api_server: Endpoint) -> None:
-    inside = [e for e in everybody if e.role != "stranger"]
-    observed = observe(platform, attempts(inside, [*everybody, api_server]))
-    assert differences(observed) == []
-    assert any(outcome == "open" for outcome in observed.values()), "nothing opened: the probe itself is broken"
-
-
-def test_a_stranger_reaches_no_pod_of_any_environment(
-    platform: Platform, everybody: list[Endpoint], stranger: Endpoint, api_server: Endpoint
+def test_only_declared_connections_open(
+    scene: Scene, matrix: Matrix, capsys: pytest.CaptureFixture[str], record_property
 ) -> None:
-    control = observe(platform, attempts([stranger], [api_server]))
-    assert set(control.values()) == {"open"}, "the stranger has no network at all: its silence would prove nothing"
-    observed = observe(platform, attempts([stranger], [e for e in everybody if e != stranger]))
-    assert {str(a): o for a, o in observed.items() if o != "silent"} == {}
+    count = len(matrix.tried) + len(matrix.controls)
+    summary = f"{count} connections between {len(scene.inside) + 2} sources and {len(scene.targets)} targets"
+    record_property("packets", f"{summary} in {matrix.seconds:.0f} s")
+    with capsys.disabled():
+        print(f" {summary} in {matrix.seconds:.0f} s ", end="")
+    assert differences(matrix.tried) == []
+    assert differences(matrix.controls) == []
 
 
-def test_training_cannot_reach_the_production_database(platform: Platform, everybody: list[Endpoint]) -> None:
-    training = platform.naming("training").namespace
-    prod = platform.naming("prod").namespace
-    sources = [e for e in everybody if e.namespace == training]
-    targets = [e for e in everybody if e.namespace == prod and e.role == "postgresql"]
-    tries = [Attempt(source=s, target=t, port=5432) for s in sources for t in targets]
-    assert len(tries) >= 3
-    assert set(observe(platform, tries).values()) == {"silent"}
+def test_whatever_is_silent_is_reached_from_where_it_may_be(matrix: Matrix) -> None:
+    """The positive control: a dead listener, or an address that nobody has, is silent as well and proves nothing."""
+    assert unproved(matrix.tried, matrix.controls) == []
+    assert sum(outcome == "silent" for outcome in matrix.tried.values()) > len(matrix.controls)
 
 
-def test_the_matrix_fails_where_a_policy_is_missing(platform: Platform, everybody: list[Endpoint]) -> None:
-    """The failing side: without its policies an environment is open, the matrix says so, and `pulumi up` mends it."""
+def test_a_stranger_reaches_no_pod_of_any_environment(scene: Scene, matrix: Matrix) -> None:
+    environments = [*scene.inside, *scene.services]
+    found = {a: o for a, o in matrix.tried.items() if a.source == scene.stranger and a.target in environments}
+    assert len(found) > len(environments)
+    assert {str(a): o for a, o in found.items() if o != "silent"} == {}
+
+
+def test_training_cannot_reach_the_production_database(platform: Platform, matrix: Matrix) -> None:
+    training, prod = (platform.naming(environment).namespace for environment in ("training", "prod"))
+    found = {
+        attempt: outcome
+        for attempt, outcome in matrix.tried.items()
+        if attempt.source.namespace == training
+        and (attempt.target.namespace, attempt.target.role, attempt.port) == (prod, "postgresql", "tcp/5432")
+    }
+    assert {attempt.source.role for attempt in found} == set(ENVIRONMENT_ROLES)
+    assert len({attempt.target.ip for attempt in found}) >= 3, "both instances, and a Service before them"
+    assert set(found.values()) == {"silent"}
+
+
+@pytest.mark.parametrize("beyond", ["outside", "metadata", "storage", "operator"])
+def test_no_pod_of_an_environment_gets_out_to(beyond: str, scene: Scene, matrix: Matrix) -> None:
+    found = {
+        attempt: outcome
+        for attempt, outcome in matrix.tried.items()
+        if attempt.source in scene.inside and attempt.target.role == beyond
+    }
+    assert {attempt.source for attempt in found} == set(scene.inside)
+    assert {str(attempt): outcome for attempt, outcome in found.items() if outcome != "silent"} == {}
+
+
+def test_an_environment_resolves_names_and_reaches_nobody_elses_by_them(
+    platform: Platform, scene: Scene, matrix: Matrix
+) -> None:
+    spaces = [platform.naming(environment).namespace for environment in ENVIRONMENTS]
+    addresses = {end.namespace: end.ip for end in scene.services if end.pod == DATABASE}
+    for source in (next(end for end in scene.of(namespace) if end.role == "odoo-web") for namespace in spaces):
+        answers = resolve(platform, source, [f"{DATABASE}.{space}.{DOMAIN}" for space in spaces])
+        assert answers == {f"{DATABASE}.{space}.{DOMAIN}": addresses[space] for space in spaces}
+        reached = {
+            attempt.target.namespace
+            for attempt, outcome in matrix.tried.items()
+            if attempt.source == source and attempt.target.ip in addresses.values() and outcome != "silent"
+        }
+        assert reached == {source.namespace}, "a name of another environment is known, and its address is silent"
+
+
+def test_the_name_server_carries_no_question_out_of_the_cluster(platform: Platform, scene: Scene) -> None:
+    """Whoever may ask for any name can send data out as names; this server knows the cluster's own only."""
+    source = next(end for end in scene.inside if end.role == "odoo-web")
+    own = f"{DATABASE}.{source.namespace}.{DOMAIN}"
+    answers = resolve(platform, source, [own, "example.org."])
+    assert answers[own], "it answers at all"
+    assert answers["example.org."] is None
+
+
+def test_the_matrix_fails_where_a_policy_is_missing(platform: Platform, scene: Scene) -> None:
+    """The failing side: the matrix says what a missing policy opens, one and then all, and `pulumi up` mends it."""
     namespace = platform.naming("dev").namespace
     policies = client.NetworkingV1Api(platform.apis)
     before = {policy.metadata.name for policy in policies.list_namespaced_network_policy(namespace).items}
     assert "default-deny" in before
-    sources = [e for e in everybody if e.namespace == namespace]
-    tries = [t for t in attempts(sources, sources) if t.port in ALL_PORTS]
+    dev = scene.of(namespace)
+    tries = [
+        *attempts(dev, [*dev, *scene.beyond]),
+        *attempts([scene.stranger], dev),
+    ]
+
+    def opened_to(source: Endpoint | None, roles: set[str]) -> None:
+        wrong = [a for a, o in observe(platform, tries).items() if differences({a: o})]
+        assert roles <= {a.target.role for a in wrong if source is None or a.source == source}
+
     try:
+        policies.delete_namespaced_network_policy("default-deny", namespace)
+        eventually(lambda: opened_to(scene.stranger, {"odoo-migrate", "odoo-secrets"}))
         policies.delete_collection_namespaced_network_policy(namespace)
-
-        def noticed() -> None:
-            assert any("must be silent" in line for line in differences(observe(platform, tries)))
-
-        eventually(noticed)
+        eventually(lambda: opened_to(None, {"odoo-web", "postgresql", "node", "outside", "metadata"}))
     finally:
         mended = platform.careops("up", "dev", "--refresh", "--yes")
     assert mended.returncode == 0, mended.stdout + mended.stderr
