@@ -23,6 +23,9 @@ WORKLOADS = (
 PORTS = (53, 80, 443, 1025, 5432, 6443, 8000, 8025, 8069, 8072, 8080, 8443, 9443)
 API_SERVER = End(ip="10.199.0.2")
 INTERNET = End(ip="203.0.113.9")
+METADATA = End(ip="169.254.169.254")
+# SSH, etcd, kube-proxy, the kubelet, the controller manager and the scheduler.
+NODE_PORTS = (22, 2379, 2380, 10249, 10250, 10255, 10256, 10257, 10259)
 OPERATOR = pod(naming.OPERATOR_NAMESPACE, naming.OPERATOR_APP)
 
 
@@ -109,10 +112,40 @@ def test_only_the_secrets_job_and_the_instances_reach_the_api_server(everything,
     assert reaching == {naming.ODOO_SECRETS_JOB, naming.POSTGRESQL}
 
 
+@pytest.mark.parametrize("protocol", ["TCP", "UDP"])
+@pytest.mark.parametrize("outside", [INTERNET, METADATA], ids=["the internet", "a cloud's metadata"])
 @pytest.mark.parametrize("environment_name", ENVIRONMENTS)
-def test_no_pod_reaches_the_internet(everything, environment_name):
+def test_no_pod_reaches_the_outside(everything, environment_name, outside, protocol):
     here = namespace(environment_name)
-    assert not any(permits(everything, pod(here, name), INTERNET, port) for name in WORKLOADS for port in PORTS)
+    assert not any(
+        permits(everything, pod(here, name), outside, port, protocol) for name in WORKLOADS for port in PORTS
+    )
+
+
+def test_the_check_of_the_outside_fails_where_a_rule_names_everywhere(everything):
+    everywhere = {
+        "podSelector": {},
+        "policyTypes": ["Egress"],
+        "egress": [{"to": [{"ipBlock": {"cidr": "0.0.0.0/0"}}], "ports": [{"port": 80, "protocol": "TCP"}]}],
+    }
+    careless = [*everything, Policy(namespace=namespace("dev"), spec=everywhere)]
+    sender = pod(namespace("dev"), naming.ODOO_WEB)
+    assert all(permits(careless, sender, outside, 80) for outside in (INTERNET, METADATA, API_SERVER))
+    assert not permits(careless, sender, METADATA, 443)
+
+
+@pytest.mark.parametrize("environment_name", ENVIRONMENTS)
+def test_the_api_servers_address_is_open_for_nothing_but_the_api_server(everything, environment_name):
+    """On the embedded node the API server's address is the node's: a rule without a port would open the kubelet."""
+    here = namespace(environment_name)
+    assert not any(permits(everything, pod(here, name), API_SERVER, port) for name in WORKLOADS for port in NODE_PORTS)
+    assert not any(permits(everything, OPERATOR, API_SERVER, port) for port in NODE_PORTS)
+
+
+@pytest.mark.parametrize("environment_name", ENVIRONMENTS)
+def test_no_pod_of_an_environment_reaches_the_operator(everything, environment_name):
+    here = namespace(environment_name)
+    assert not any(permits(everything, pod(here, name), OPERATOR, port) for name in WORKLOADS for port in PORTS)
 
 
 @pytest.mark.parametrize("environment_name", ENVIRONMENTS)
