@@ -23,6 +23,8 @@ RESERVED_PARAMETERS = ("ssl", "pgaudit", "password_encryption", "shared_preload_
 
 # Each exception is reviewed at least yearly (45 CFR 164.308(a)(8), periodic evaluation).
 LONGEST_WAIVER_DAYS = 366
+# RFC 3927 and RFC 4291. Every large cloud serves a machine's metadata and credentials at 169.254.169.254.
+LINK_LOCAL = ("169.254.0.0/16", "fe80::/10")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +85,12 @@ def check_site(site: SiteSettings, file_stem: str) -> list[Problem]:
 
 def check_against_facts(stack: StackSettings, facts: ClusterFacts) -> list[Problem]:
     """Return settings that would open the environment to the cluster itself or to other environments."""
-    inside = {"the API server": facts.api_server.cidrs, "the nodes": facts.node_cidrs, "the pods": facts.pod_cidrs}
+    inside = {
+        "the API server": facts.api_server.cidrs,
+        "the nodes": facts.node_cidrs,
+        "the pods": facts.pod_cidrs,
+        "the link itself, where clouds hand out credentials": LINK_LOCAL,
+    }
     network = stack.settings.network
     given = [(f"network.client_cidrs[{index}]", cidr) for index, cidr in enumerate(network.client_cidrs)]
     given += [(f"network.partners[{index}].cidr", partner.cidr) for index, partner in enumerate(network.partners)]

@@ -377,6 +377,14 @@ def test_clients_inside_the_cluster_are_refused_against_its_facts(checkout):
     assert check_against_facts(declared.settings("prod"), facts) == []
 
 
+@pytest.mark.parametrize("cidr", ["169.254.169.254/32", "169.254.0.0/16", "169.0.0.0/8"])
+def test_a_partner_where_clouds_hand_out_credentials_is_refused(checkout, cidr):
+    checkout.edit("Pulumi.prod.yaml", network__partners=[{"name": "laboratory", "cidr": cidr, "ports": [80]}])
+    found = check_against_facts(load_stack(checkout.root, "prod"), declared.facts())
+    assert [problem.path for problem in found] == ["Pulumi.prod.yaml: network.partners[0].cidr"]
+    assert "where clouds hand out credentials" in found[0].message
+
+
 def test_training_and_prod_are_protected_unless_they_say_otherwise(checkout):
     assert [load_stack(checkout.root, name).protected for name in ENVIRONMENTS] == [False, False, True, True]
     checkout.edit("Pulumi.training.yaml", data__protected=False)
