@@ -32,7 +32,7 @@ MEANING: dict[ExitCode, str] = {
     ExitCode.MACHINE_UNFIT: "this machine lacks something: root, disk, memory, a free port",
     ExitCode.TOOLCHAIN: "a download was refused, or a build failed",
     ExitCode.CLUSTER: "the cluster does not start, does not answer, or does not enforce NetworkPolicy",
-    ExitCode.POLICY: "the policy pack refused the change",
+    ExitCode.POLICY: "the policy pack refused the change, or what runs; or what runs could not be judged",
     ExitCode.DEPLOYMENT: "Pulumi could not make the environment what its settings say",
     ExitCode.LOCK_HELD: "another careops is changing this platform",
     ExitCode.NOT_CONFIRMED: "the confirmation was refused or missing; nothing was destroyed",

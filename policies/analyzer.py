@@ -12,7 +12,6 @@ from __future__ import annotations
 import sys
 from concurrent import futures
 from datetime import UTC, date, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import grpc
@@ -51,7 +50,6 @@ if TYPE_CHECKING:
     from policies.rule import Level, Rule
     from policies.waivers import Register
 
-REGISTER: Final = Path(__file__).with_name("waivers.yaml")
 _MAX_MESSAGE: Final = 400 * 1024 * 1024
 """Bytes; the SDK's own limit, so that a stack with large manifests arrives here too."""
 _WORKERS: Final = 4
@@ -167,7 +165,7 @@ def serve(pack: Pack) -> None:
         futures.ThreadPoolExecutor(max_workers=_WORKERS),
         options=[("grpc.max_receive_message_length", _MAX_MESSAGE)],
     )
-    analyzer_pb2_grpc.add_AnalyzerServicer_to_server(Analyzer(pack, waivers.load(REGISTER, RULES)), server)
+    analyzer_pb2_grpc.add_AnalyzerServicer_to_server(Analyzer(pack, waivers.load(waivers.REGISTER, RULES)), server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     sys.stdout.write(f"{port}\n")

@@ -9,13 +9,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import date, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from policies.verdicts import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from policies.resources import Resource
     from policies.rule import Rule
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 FIELDS: Final = ("rule", "resource", "reason", "approver", "expires")
 MAX_DAYS: Final = 366
 """Longest time ahead a waiver may end, in days: each is reviewed at least yearly (45 CFR 164.308(a)(8), periodic)."""
+REGISTER: Final = Path(__file__).with_name("waivers.yaml")
+"""The register of this checkout."""
 MIN_REASON: Final = 20
 """Fewest characters that can hold a justification."""
 

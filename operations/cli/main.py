@@ -17,6 +17,7 @@ from operations.cli import (
     env,
     kubectl,
     open_,
+    policies,
     preview,
     pulumi,
     python,
@@ -64,6 +65,7 @@ for module in (
     pulumi,
     python,
     configuration,
+    policies,
 ):
     module.register(app)
 
