@@ -48,6 +48,9 @@ class ParameterKind(Enum):
     REFERENCE = "'table.column via foreign_key'"
 
 
+LONGEST_MADE = 64
+"""Characters that a made value of one real value has at most, but for filler of HTML and XML."""
+
 NAMED = frozenset({"person", "company", "any"})
 """Whose name is made up, where no column says."""
 
@@ -63,6 +66,7 @@ class RuleSpec:
         unique: Different values stay different by construction, so it may stand in a unique index.
         deterministic: Equal values get equal fakes in every table of a run.
         may_empty: Gives NULL for a value, so it does not fit NOT NULL.
+        bounded: Never longer than the value, so it fits a text of limited length; else up to `LONGEST_MADE`.
         parameters: What its arguments are, in order.
         required: How many arguments it needs.
         repeats: The last parameter may be repeated.
@@ -76,6 +80,7 @@ class RuleSpec:
     unique: bool = False
     deterministic: bool = True
     may_empty: bool = False
+    bounded: bool = False
     parameters: tuple[ParameterKind, ...] = ()
     required: int = 0
     repeats: bool = False
@@ -110,17 +115,40 @@ def _word(word: str, fits: frozenset[Kind], effect: Effect, meaning: str, **more
 
 _ALL = (
     # -- for every type --
-    _word("keep", _ANY, _K, "The value as it is.", unique=True),
-    _word("null", _ANY, _X, "NULL.", may_empty=True),
-    _word("generated", _ANY, _K, "PostgreSQL computes it; it is never copied.", unique=True),
+    _word(
+        "keep",
+        _ANY,
+        _K,
+        "The value as it is.",
+        unique=True,
+        bounded=True,
+    ),
+    _word(
+        "null",
+        _ANY,
+        _X,
+        "NULL.",
+        may_empty=True,
+        bounded=True,
+    ),
+    _word(
+        "generated",
+        _ANY,
+        _K,
+        "PostgreSQL computes it; it is never copied.",
+        unique=True,
+        bounded=True,
+    ),
     _word(
         *("recompute", _ANY, _X, "NULL now; Odoo computes the stored field again when training adopts the database."),
         may_empty=True,
+        bounded=True,
     ),
     _word(
         *("constant", _ANY, _X, "Always this value, cast to the column's type."),
         parameters=(_P.LITERAL,),
         required=1,
+        bounded=True,
     ),
     _word(
         *("choice", _TEXT, _R, "One of these values, chosen by the keyed hash of the real one."),
@@ -143,6 +171,7 @@ _ALL = (
         parameters=(_P.RULE,),
         required=1,
     ),
+    _word("empty-table", _ANY, _X, "The table is emptied, so no value is left to mask.", unique=True, bounded=True),
     # -- names and ways to reach a person --
     _word(
         "name",
@@ -155,10 +184,22 @@ _ALL = (
     ),
     _word("email", _TEXT, _R, "Made addresses at a reserved domain; every address of a list or header.", unique=True),
     _word("login", _TEXT, _R, "The made address of an e-mail, or a made word.", unique=True),
-    _word("phone", _TEXT, _R, "A made number of the same format in a range that nobody is assigned."),
+    _word(
+        "phone",
+        _TEXT,
+        _R,
+        "A made number of the same format in a range that nobody is assigned.",
+        bounded=True,
+    ),
     _word("street", _TEXT, _R, "A made street and number."),
     _word("city", _TEXT, _R, "A made city."),
-    _word("zip3", _TEXT, _B, "Three digits of a US ZIP code with more than 20,000 people, else 000 (or the like)."),
+    _word(
+        "zip3",
+        _TEXT,
+        _B,
+        "Three digits of a US ZIP code with more than 20,000 people, else 000 (or the like).",
+        bounded=True,
+    ),
     _word("url", _TEXT, _R, "A made address at a reserved domain.", unique=True),
     _word("ip", _TEXT, _R, "A made address of a range for documentation."),
     # -- numbers of a person or an organisation --
@@ -169,9 +210,16 @@ _ALL = (
         _R,
         "A made number of the same format, valid where a check digit is known.",
         unique=True,
+        bounded=True,
     ),
     _word("vat", _TEXT, _R, "A made tax number of the same country and format with valid check digits."),
-    _word("ssn", _TEXT, _R, "A made social security number of the same format, never an assignable one."),
+    _word(
+        "ssn",
+        _TEXT,
+        _R,
+        "A made social security number of the same format, never an assignable one.",
+        bounded=True,
+    ),
     _word(
         *("identifier", _TEXT, _R, "A made code, after the prefix when there is one."),
         unique=True,
@@ -184,6 +232,7 @@ _ALL = (
         "The number of a document with its letters, year and separators kept and its last run of digits exchanged one "
         "to one with others of the same length; every number in a text that lists several.",
         unique=True,
+        bounded=True,
     ),
     _word(
         *("counter-of", frozenset({Kind.INTEGER}), _R, "The last run of digits of the masked document number."),
@@ -192,17 +241,37 @@ _ALL = (
     ),
     _word("token", _TEXT, _R, "A fresh secret that says nothing about the old one.", unique=True, deterministic=False),
     _word("uuid", _TEXT, _R, "A made UUID.", unique=True),
-    _word("hash", _TEXT, _R, "A keyed hash in hexadecimal digits, as long as the value.", unique=True),
+    _word(
+        "hash",
+        _TEXT,
+        _R,
+        "A keyed hash in hexadecimal digits, as long as the value.",
+        unique=True,
+        bounded=True,
+    ),
     _word("filename", _TEXT, _R, "A made file name with the same extension."),
     # -- free text and documents --
-    _word("empty-text", _TEXT, _X, "The empty text."),
-    _word("filler", _TEXT, _R, "Neutral text of a like length, lines kept."),
+    _word(
+        "empty-text",
+        _TEXT,
+        _X,
+        "The empty text.",
+        bounded=True,
+    ),
+    _word(
+        "filler",
+        _TEXT,
+        _R,
+        "Neutral text of a like length, lines kept.",
+        bounded=True,
+    ),
     _word(
         "filler-html",
         _TEXT,
         _R,
         "The same for HTML: tags without attributes kept, text replaced, links and images dropped.",
     ),
+    _word("filler-xml", _TEXT, _R, "The same for XML: elements and attributes kept, the text between them replaced."),
     _word(
         *("json-text", _JSON, _R, "An object of texts (by language or by company): each by the rule."),
         parameters=(_P.RULE,),
