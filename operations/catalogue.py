@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from operations.environments import ORDER, Environment, default_port
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
 
     from infra.settings import AllSettings, StackSettings
@@ -31,6 +32,26 @@ def environments_of(settings: AllSettings) -> tuple[Environment, ...]:
     index = {name: position for position, (name, _) in enumerate(sites)}
     found = [_environment(one, index[one.site.name]) for one in settings.environments]
     return tuple(sorted(found, key=lambda one: (index[one.site], ORDER.index(one.name))))
+
+
+def refuse_own_networks(root: Path, facts: Path, stacks: Collection[str]) -> None:
+    """Raise when a stack's settings name addresses of the cluster itself, before anything is deployed to it.
+
+    Args:
+        root: The checkout.
+        facts: The file with the cluster's facts.
+        stacks: The environments to look at.
+
+    Raises:
+        SettingsError: Lists every problem of every one of them.
+    """
+    from infra.settings import SettingsError, check_against_facts, load_all, load_facts
+
+    known = load_facts(facts)
+    chosen = [one for one in load_all(root).environments if one.stack in stacks]
+    problems = [problem for one in chosen for problem in check_against_facts(one, known)]
+    if problems:
+        raise SettingsError(problems)
 
 
 def settings_of(root: Path, stack: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import json
 import subprocess
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from operations.errors import failure
 from operations.exit_codes import ExitCode
@@ -59,7 +59,15 @@ def engine(session: Session) -> Pulumi:
     )
 
 
-def deploy(session: Session, stack: str, step: Step, *, lost: bool = False, pulumi: Pulumi | None = None) -> str:
+def deploy(
+    session: Session,
+    stack: str,
+    step: Step,
+    *,
+    refresh: bool = False,
+    lost: bool = False,
+    pulumi: Pulumi | None = None,
+) -> str:
     """Make a stack what its settings say; return a line about what changed.
 
     A stack whose last deployment came to its end is previewed first; when that shows no change, that is the answer, and
@@ -69,7 +77,8 @@ def deploy(session: Session, stack: str, step: Step, *, lost: bool = False, pulu
         session: This invocation.
         stack: Which.
         step: Shows progress.
-        lost: Whether its objects are known to be gone, so that the state has to be compared with the cluster first.
+        refresh: Whether its state is compared with the cluster first.
+        lost: Whether its objects are known to be gone: then that comparison is needed, and shows a change.
         pulumi: The runner; this checkout's by default.
 
     Raises:
@@ -81,12 +90,12 @@ def deploy(session: Session, stack: str, step: Step, *, lost: bool = False, pulu
     finished = record.is_file() and not lost
     if finished:
         step.note("comparing")
-        plan = pulumi.preview(stack, policy_pack=pack)
+        plan = pulumi.preview(stack, policy_pack=pack, refresh=refresh)
         if plan.is_unchanged:
             write_deployed(record)
             return "unchanged"
     record.unlink(missing_ok=True)
-    result = pulumi.up(stack, policy_pack=pack, preview=not finished, refresh=lost, on_event=Progress(step))
+    result = pulumi.up(stack, policy_pack=pack, preview=not finished, refresh=refresh or lost, on_event=Progress(step))
     write_deployed(record)
     return describe(result.changes)
 
@@ -138,6 +147,14 @@ def unprotect(pulumi: Pulumi, stack: str, run: Callable[..., subprocess.Complete
             (done.stderr or done.stdout).strip(),
             "correct what it names, then run the command again",
         )
+
+
+def existing(session: Session) -> dict[str, Any]:
+    """Return what is there of the platform, for the record: what an `up` takes depends on it."""
+    return {
+        "cluster_existed": session.paths.kubeconfig.is_file(),
+        "stacks_existed": sorted(path.stem for path in session.paths.pulumi_backend.glob(".pulumi/stacks/*/*.json")),
+    }
 
 
 def count_resources(session: Session, stack: str) -> int | None:

@@ -11,7 +11,7 @@ from operations.errors import Problem
 from operations.session import API_PORT_VARIABLE
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from operations.kube_api import Read
     from operations.session import Session
@@ -54,9 +54,9 @@ class EmbeddedPart:
         age = time.time() - (status.started_at or time.time())
         return f"runs on port {status.api_port}" + (f", since {age / 60:.0f} min" if age > 60 else "")  # noqa: PLR2004 - seconds in a minute
 
-    def images(self, reporter: Reporter) -> str:
-        """Bring the images into the node; those it has cost nothing."""
-        refs = image_refs(self._session)
+    def images(self, reporter: Reporter, roles: Collection[str] | None = None) -> str:
+        """Bring the images of these roles (or all) into the node; those it has cost nothing."""
+        refs = {role: ref for role, ref in image_refs(self._session).items() if roles is None or role in roles}
         loaded = self._cluster.load_images(self._cluster.store, list(refs.values()), reporter)
         return f"{len(loaded)} new, {len(refs) - len(loaded)} there already"
 

@@ -14,7 +14,7 @@ from operations.errors import OperationError, Problem, failure
 from operations.exit_codes import ExitCode
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
     from operations.session import Session
@@ -75,7 +75,7 @@ class ExistingPart:
             self._require_images(archive, reporter)
         return f"{self._chosen.context} enforces NetworkPolicy: {len(report.checks)} packet checks"
 
-    def images(self, reporter: Reporter) -> str:  # noqa: ARG002 - the embedded cluster's does use it
+    def images(self, reporter: Reporter, roles: Collection[str] | None = None) -> str:  # noqa: ARG002 - the embedded cluster's does use them
         """Say where the nodes have the images from; careops does not reach into nodes that are not its own."""
         return f"from {self._chosen.registry}" if self._chosen.registry else "the nodes' own"
 

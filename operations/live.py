@@ -15,7 +15,7 @@ from operations.kube_api import no_cluster, reader
 from operations.lock import PlatformLock
 from operations.machine import Machine
 from operations.phases import write_record
-from operations.up import PLATFORM_STACK, UpParts
+from operations.up import UpParts
 from toolchain.errors import ToolchainError
 
 if TYPE_CHECKING:
@@ -255,7 +255,7 @@ def up_parts(session: Session, chosen: ExistingCluster | None, *, refresh: bool 
     Args:
         session: This invocation.
         chosen: The existing cluster to use; None for the embedded one.
-        refresh: Whether the environments' state is compared with the cluster first, so that drift is mended.
+        refresh: Whether every stack's state is compared with the cluster first, so that drift is mended.
 
     Raises:
         OperationError: With `USAGE`, when this platform is on the other kind of cluster already.
@@ -272,11 +272,15 @@ def up_parts(session: Session, chosen: ExistingCluster | None, *, refresh: bool 
         machine=lambda: machine(session),
         check_passphrase=lambda: passphrase.check(session.paths),
         lock=platform_lock(session),
+        existing=lambda: deployment.existing(session),
         install_packages=lambda reporter: toolkit.install_packages(session, reporter),
         build=lambda reporter: toolkit.build(session, embedded=cluster.embedded, reporter=reporter),
         cluster=cluster,
+        check_networks=lambda chosen: catalogue.refuse_own_networks(
+            session.paths.root, session.paths.facts, [one.stack for one in chosen]
+        ),
         deploy=lambda stack, step: deployment.deploy(
-            session, stack, step, lost=(refresh and stack != PLATFORM_STACK) or is_lost(session, stack)
+            session, stack, step, refresh=refresh, lost=is_lost(session, stack)
         ),
         answers=lambda environment: login_complaint(session, environment),
         record=write_record(session.last_up),

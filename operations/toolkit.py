@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from toolchain.errors import ToolchainError
+from operations.up import Built
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,19 +36,17 @@ def debian_packages() -> tuple[str, ...]:
 
 
 def looks_built(session: Session) -> bool:
-    """Return whether every build and every image is in the cache.
+    """Return whether every build and everything that images are made of is in the cache.
 
     A look at names only: asking the store itself needs a compiler's version and reads every byte. When a result turns
-    out to be of another version, the build simply happens.
+    out to be of another version, the build simply happens. Images are no part of it: to make one of these is quick.
     """
-    from odoo_image import build as images
+    from odoo_image import baseline, specs
     from toolchain.recipes import BUILDS
 
-    try:
-        images.image_refs(session.paths)
-    except ToolchainError:
-        return False
-    return all(any(session.paths.artifacts.glob(f"{name}-*")) for name in BUILDS if name != "pulumi")
+    names = [name for name in BUILDS if name != "pulumi"]
+    names += [*(f"rootfs-{recipe.name}" for recipe in specs.RECIPES), baseline.NAME]
+    return all(any(session.paths.artifacts.glob(f"{name}-*")) for name in names)
 
 
 def install_packages(session: Session, reporter: Reporter) -> str:
@@ -61,19 +59,27 @@ def install_packages(session: Session, reporter: Reporter) -> str:
     return f"installed {', '.join(installed)}" if installed else "all present"
 
 
-def build(session: Session, *, embedded: bool, reporter: Reporter) -> str:
-    """Build or fetch everything, as much at once as two cores allow; return a line about it.
+def build(session: Session, *, embedded: bool, reporter: Reporter) -> Built:
+    """Build or fetch everything, as much at once as two cores allow; return what came of it.
 
     Raises:
         TaskFailed: Something could not be had; what had not started was cancelled, what is done is kept.
     """
     from toolchain.tasks import run_tasks
 
+    before = _artifacts(session)
     done = run_tasks(graph(session, embedded=embedded), reporter)
-    slow = [one for one in done if one.seconds >= 1]
-    return (
-        f"{len(done)} parts, {len(slow)} of them took longer than a second" if slow else f"{len(done)} parts, all there"
-    )
+    made = len(_artifacts(session) - before)
+    slow = sum(one.seconds >= 1 for one in done)
+    parts = f"{len(done)} parts" + (f", {slow} of them took longer than a second" if slow else "")
+    note = f"{parts}; {made} artifacts built" if made else f"{parts}, all there"
+    return Built(note=note, made=made, found=len(before))
+
+
+def _artifacts(session: Session) -> frozenset[tuple[str, int]]:
+    """Return what is in the cache: each artifact's name and when it was sealed, which a rebuilt one changes."""
+    manifests = session.paths.artifacts.glob("*/manifest.json")
+    return frozenset((path.parent.name, path.stat().st_mtime_ns) for path in manifests)
 
 
 def graph(session: Session, *, embedded: bool) -> list[Task]:

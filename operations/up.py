@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from operations.environments import choose
 from operations.errors import OperationError, Problem
 from operations.exit_codes import ExitCode
 from operations.machine import judge
-from operations.phases import Phase, Record, run_phases
+from operations.phases import Phase, Record, Together, run_phases
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from operations.environments import Environment
@@ -23,6 +23,12 @@ if TYPE_CHECKING:
 
 PLATFORM_STACK = "platform"
 """The stack of what all environments share: operators, storage, priority classes."""
+
+WAVES: tuple[frozenset[str], ...] = (frozenset({"dev", "test"}), frozenset({"training", "prod"}))
+"""Environments that may be deployed at the same time. What fails in dev or test never reaches training or prod."""
+
+WIDTH = 2
+"""How many deployments run at once. One spends most of its time waiting for pods to start, which costs no core here."""
 
 
 class ClusterPart(Protocol):
@@ -34,8 +40,8 @@ class ClusterPart(Protocol):
         """Make sure the cluster answers (and, when existing, enforces NetworkPolicy); return a line about it."""
         ...
 
-    def images(self, reporter: Reporter) -> str:
-        """Make sure the cluster's nodes have the images; return a line about it."""
+    def images(self, reporter: Reporter, roles: Collection[str] | None = None) -> str:
+        """Make sure the cluster's nodes have the images of these roles, or all; return a line about it."""
         ...
 
     def facts(self) -> str:
@@ -48,6 +54,21 @@ class ClusterPart(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Built:
+    """What came of building the toolchain and the images.
+
+    Attributes:
+        note: One line about it, for people.
+        made: How many artifacts were built now.
+        found: How many were in the cache before.
+    """
+
+    note: str
+    made: int
+    found: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class UpParts:
     """Everything `up` acts through; tests give it fakes.
 
@@ -56,9 +77,11 @@ class UpParts:
         machine: Reads the facts of this machine.
         check_passphrase: Raises when state is encrypted with a passphrase that is gone.
         lock: The platform's lock.
+        existing: What is there before anything is changed, for the record.
         install_packages: Installs the Debian packages that are missing; returns a line about it.
-        build: Builds or fetches the toolchain and the images; returns a line about it.
+        build: Builds or fetches the toolchain and the images; returns what came of it.
         cluster: The cluster to deploy to.
+        check_networks: Raises when settings name addresses of the cluster itself; all problems at once.
         deploy: Runs Pulumi on one stack with the policy pack; returns a line about it.
         answers: Whether the environment's login page answers through its edge: None, or what is wrong.
         record: Keeps the record of this run.
@@ -68,9 +91,11 @@ class UpParts:
     machine: Callable[[], Machine]
     check_passphrase: Callable[[], None]
     lock: PlatformLock
+    existing: Callable[[], Mapping[str, Any]]
     install_packages: Callable[[Reporter], str]
-    build: Callable[[Reporter], str]
+    build: Callable[[Reporter], Built]
     cluster: ClusterPart
+    check_networks: Callable[[Sequence[Environment]], None]
     deploy: Callable[[str, Step], str]
     answers: Callable[[Environment], str | None]
     record: Callable[[Record], None]
@@ -85,6 +110,7 @@ class Up:
         self._parts = parts
         self._reporter = reporter
         self._locked = False
+        self._circumstances: dict[str, Any] = {}
         self.environments: tuple[Environment, ...] = ()
 
     def run(self) -> Record:
@@ -104,6 +130,7 @@ class Up:
                 command=self._command,
                 announce=announce,
                 record=self._record,
+                circumstances=lambda: dict(self._circumstances),
             )
 
     def _record(self, record: Record) -> None:
@@ -111,27 +138,52 @@ class Up:
         if self._locked:
             self._parts.record(record)
 
-    def _phases(self, held: ExitStack) -> Iterator[Phase]:
+    def _phases(self, held: ExitStack) -> Iterator[Phase | Together]:
         """Yield the phases in order; those of the environments are known once the settings are read."""
         parts, reporter, cluster = self._parts, self._reporter, self._parts.cluster
         yield Phase(name="settings", title="Validate the settings", run=self._validate)
         yield Phase(name="machine", title="Check this machine", run=self._check_machine)
         held.enter_context(parts.lock)
         self._locked = True
+        self._circumstances |= parts.existing()
         if cluster.embedded:
             yield Phase(
                 name="packages",
                 title="Debian packages",
                 run=lambda _: parts.install_packages(reporter),
             )
-        yield Phase(name="toolchain", title="Toolchain and images", run=lambda _: parts.build(reporter))
+        yield Phase(name="toolchain", title="Toolchain and images", run=self._build)
         yield Phase(name="cluster", title="Cluster", run=lambda _: cluster.ready(reporter))
         yield Phase(name="remains", title="Look for half-deleted environments", run=self._refuse_half_deleted)
-        yield Phase(name="images", title="Images on the nodes", run=lambda _: cluster.images(reporter))
         yield Phase(name="facts", title="Facts about the cluster", run=lambda _: cluster.facts())
-        for stack in (PLATFORM_STACK, *(environment.stack for environment in self.environments)):
-            yield Phase(name=f"deploy:{stack}", title=f"Deploy {stack}", run=self._deployment(stack))
+        yield Phase(name="networks", title="Networks of the settings", run=self._check_networks)
+        yield from self._deployments()
         yield Phase(name="health", title="Log-in pages answer through their edges", run=self._check_health)
+
+    def _deployments(self) -> Iterator[Phase | Together]:
+        """Yield the platform, then the environments in waves; the nodes get the images while the platform starts."""
+        from infra.facts import PLATFORM_IMAGES
+
+        reporter, cluster = self._reporter, self._parts.cluster
+        yield Phase(
+            name="images:platform",
+            title="Images of the platform on the nodes",
+            run=lambda _: cluster.images(reporter, PLATFORM_IMAGES),
+        )
+        images = Phase(name="images", title="Images on the nodes", run=lambda _: cluster.images(reporter))
+        yield Together(phases=(images, self._deployment(PLATFORM_STACK)), width=WIDTH)
+        for wave in WAVES:
+            stacks = [one.stack for one in self.environments if one.name in wave]
+            yield Together(phases=tuple(self._deployment(stack) for stack in stacks), width=WIDTH)
+
+    def _build(self, _step: Step) -> str:
+        built = self._parts.build(self._reporter)
+        self._circumstances |= {"artifacts_built": built.made, "artifacts_found": built.found}
+        return built.note
+
+    def _check_networks(self, _step: Step) -> str:
+        self._parts.check_networks(self.environments)
+        return "none of them is the cluster's own"
 
     def _validate(self, _step: Step) -> str:
         known = self._parts.environments()
@@ -158,8 +210,8 @@ class Up:
             raise OperationError(ExitCode.DEPLOYMENT, *problems)
         return "none"
 
-    def _deployment(self, stack: str) -> Callable[[Step], str]:
-        return lambda step: self._parts.deploy(stack, step)
+    def _deployment(self, stack: str) -> Phase:
+        return Phase(name=f"deploy:{stack}", title=f"Deploy {stack}", run=lambda step: self._parts.deploy(stack, step))
 
     def _check_health(self, step: Step) -> str:
         problems = []

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import signal
 import sys
 from typing import TYPE_CHECKING, NoReturn
@@ -102,13 +100,10 @@ def _terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
     """Treat SIGTERM as Ctrl-C: stop cleanly, keep what is done.
 
     A terminal sends Ctrl-C to every process in the group; whoever sends SIGTERM sends it to this one alone, so it is
-    handed on. The embedded cluster is in a group of its own and lives on.
+    handed on.
     """
-    from toolchain.cluster.processes import children
+    from operations.interrupt import interrupt_children
 
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    for child in children(os.getpid()):
-        with contextlib.suppress(ProcessLookupError):
-            if os.getpgid(child) == os.getpgrp():
-                os.kill(child, signal.SIGINT)
+    interrupt_children()
     raise KeyboardInterrupt

@@ -25,9 +25,11 @@ HEARTBEAT = 30.0
 class RunningStep:
     """A step that was started and has not ended."""
 
-    def __init__(self, title: str, begin: float) -> None:
+    def __init__(self, title: str, begin: float, *, thread: int = 0, depth: int = 0) -> None:
         self.title = title
         self.begin = begin
+        self.thread = thread
+        self.depth = depth
         self.text = ""
         self.shown_at: float | None = None
 
@@ -54,13 +56,15 @@ class _Steps:
         self.clock = clock
         self.lock = threading.RLock()
         self.running: list[RunningStep] = []
+        self._owner = threading.get_ident()
 
     @contextlib.contextmanager
     def step(self, title: str) -> Generator[RunningStep]:
         """Show one step for as long as the block runs."""
-        step = RunningStep(title, self.clock())
+        thread = threading.get_ident()
         with self.lock:
-            self.running.append(step)
+            step = RunningStep(title, self.clock(), thread=thread, depth=self._depth(thread))
+            self._insert(step)
         word = "failed"
         try:
             yield step
@@ -76,6 +80,20 @@ class _Steps:
     def ended(self, step: RunningStep, word: str, seconds: float) -> None:
         """Show that a step ended."""
         raise NotImplementedError
+
+    def _depth(self, thread: int) -> int:
+        """Return how deep a step of this thread stands: in the thread's own step, else in the one that started it all.
+
+        Two steps that run beside each other are equals, although one began later.
+        """
+        inside = [one.depth for one in self.running if one.thread == thread]
+        around = inside or [one.depth for one in self.running if one.thread == self._owner]
+        return max(around, default=-1) + 1
+
+    def _insert(self, step: RunningStep) -> None:
+        """Keep an inner step behind the one around it, also when another one began meanwhile."""
+        places = [place for place, one in enumerate(self.running) if one.thread == step.thread]
+        self.running.insert(places[-1] + 1 if places else len(self.running), step)
 
 
 class PlainReporter(_Steps):
@@ -143,6 +161,7 @@ class LiveReporter(_Steps):
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Render the running steps, outer before inner."""
+        from rich.padding import Padding
         from rich.spinner import Spinner
         from rich.text import Text
 
@@ -153,14 +172,14 @@ class LiveReporter(_Steps):
                     step.title, (f"  {duration(now - step.begin)}", "dim"), (_about(step), "dim"), overflow="ellipsis"
                 )
                 line.no_wrap = True
-                yield Spinner("dots", text=line)
+                yield Padding(Spinner("dots", text=line), (0, 0, 0, 2 * step.depth))
 
     def ended(self, step: RunningStep, word: str, seconds: float) -> None:
         """Print the step's last line above the live list."""
         from rich.text import Text
 
         mark, style = {"done": ("✓", "green"), "failed": ("✗", "red")}.get(word, ("-", "yellow"))
-        indent = "  " * len(self.running)
+        indent = "  " * step.depth
         self._console.print(
             Text.assemble(indent, (mark, style), f" {step.title}  ", (f"{duration(seconds)}{_about(step)}", "dim"))
         )

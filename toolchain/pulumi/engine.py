@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 _TAIL_SECONDS: Final = 0.1
 _STOP_SECONDS: Final = 30
+# Ctrl-C in a terminal, and whoever hands a signal on, has reached the engine already; a second signal makes it drop
+# what it is doing, so ours waits until it is clear that the first one was not heard.
+_GRACE_SECONDS: Final = 10
 
 
 def watch(
@@ -93,11 +96,12 @@ def _tail(log: Path, process: subprocess.Popen[str]) -> Iterator[str]:
 
 def _stop(process: subprocess.Popen[str]) -> None:
     """End the engine as Ctrl-C does, so that it records what it did; a second one when it does not listen."""
-    for number in (signal.SIGINT, signal.SIGINT, signal.SIGKILL):
-        if process.poll() is not None:
-            return
-        process.send_signal(number)
+    steps = ((None, _GRACE_SECONDS), *((number, _STOP_SECONDS) for number in (signal.SIGINT, signal.SIGINT)))
+    for number, seconds in (*steps, (signal.SIGKILL, _STOP_SECONDS)):
+        if number is not None:
+            process.send_signal(number)
         try:
-            process.wait(_STOP_SECONDS)
+            process.wait(seconds)
         except subprocess.TimeoutExpired:
             continue
+        return

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -176,10 +178,15 @@ class Pulumi:
         if self.config_folder is None:
             self._ask("stack", "init", stack, "--no-select")
             return
-        self.config_folder.mkdir(parents=True, exist_ok=True)
-        project = {"name": self.project, "runtime": "python"}
-        (self.config_folder / "Pulumi.yaml").write_text(yaml.safe_dump(project), encoding="utf-8")
+        self._write_project(self.config_folder)
         self._ask("stack", "init", stack, "--no-select", folder=self.config_folder)
+
+    def _write_project(self, folder: Path) -> None:
+        """Write the project file beside the salts, whole: another stack's engine may be reading it just now."""
+        folder.mkdir(parents=True, exist_ok=True)
+        draft = folder / f".Pulumi.{os.getpid()}.{threading.get_ident()}"
+        draft.write_text(yaml.safe_dump({"name": self.project, "runtime": "python"}), encoding="utf-8")
+        draft.replace(folder / "Pulumi.yaml")
 
     def remove(self, stack: str) -> None:
         """Forget an empty stack."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,12 @@ import pytest
 from operations.environments import Environment, default_port
 from operations.lock import PlatformLock
 from operations.machine import GIB, Machine
-from operations.up import UpParts
+from operations.up import Built, UpParts
 from toolchain.host import CAPABILITIES, CGROUP_CONTROLLERS, FILESYSTEMS, NAMESPACES, HostFacts
 
 
 class Shown:
-    """A reporter that keeps the titles of its steps."""
+    """A reporter that keeps the titles of its steps; one step of it serves all."""
 
     def __init__(self) -> None:
         self.titles: list[str] = []
@@ -77,6 +78,8 @@ class FakeWorld:
     complaints: dict[str, str] = field(default_factory=dict)
     records: list[Any] = field(default_factory=list)
     embedded: bool = True
+    checked: tuple[str, ...] = ()
+    slow: dict[str, Callable[[], object]] = field(default_factory=dict)
 
     def act(self, name: str, answer: str = "") -> str:
         self.calls.append(name)
@@ -95,8 +98,8 @@ class FakeWorld:
     def ready(self, _reporter: object) -> str:
         return self.act("cluster", "runs")
 
-    def images(self, _reporter: object) -> str:
-        return self.act("images", "7 images")
+    def images(self, _reporter: object, roles: Any = None) -> str:
+        return self.act("images" if roles is None else f"images:{','.join(roles)}", "7 images")
 
     def facts(self) -> str:
         return self.act("facts", "written")
@@ -104,6 +107,17 @@ class FakeWorld:
     def terminating(self, namespaces: Any) -> tuple[str, ...]:
         self.act("remains")
         return tuple(name for name in namespaces if name in self.dying)
+
+    def check_networks(self, chosen: Any) -> None:
+        self.act("networks")
+        self.checked = tuple(one.stack for one in chosen)
+
+    def deploy(self, stack: str, _step: object) -> str:
+        self.act(f"deploy:{stack}")
+        if stack in self.slow:
+            self.slow[stack]()
+        self.act(f"deployed:{stack}")
+        return "unchanged"
 
     def answers(self, one: Environment) -> str | None:
         self.act(f"login:{one.stack}")
@@ -115,10 +129,12 @@ class FakeWorld:
             machine=self.read_machine,
             check_passphrase=lambda: self.act("passphrase") and None,
             lock=PlatformLock(self.folder / "lock", "careops up"),
+            existing=lambda: {"cluster_existed": False, "stacks_existed": []},
             install_packages=lambda _reporter: self.act("packages", "all present"),
-            build=lambda _reporter: self.act("build", "all in the cache"),
+            build=lambda _reporter: Built(note=self.act("build", "all in the cache"), made=0, found=9),
             cluster=self,
-            deploy=lambda stack, _reporter: self.act(f"deploy:{stack}", "unchanged"),
+            check_networks=self.check_networks,
+            deploy=self.deploy,
             answers=self.answers,
             record=self.records.append,
         )

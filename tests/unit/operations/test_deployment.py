@@ -14,6 +14,7 @@ from operations.deployment import (
     deployed_record,
     describe,
     destroy,
+    existing,
     unprotect,
     write_deployed,
 )
@@ -40,8 +41,8 @@ class Engine:
     environ: dict[str, str] = field(default_factory=dict)
     did: list[str] = field(default_factory=list)
 
-    def preview(self, _stack, *, policy_pack):
-        self.did.append(f"preview {policy_pack.name}")
+    def preview(self, _stack, *, policy_pack, refresh=False):
+        self.did.append(f"preview {policy_pack.name}" + (" refresh" if refresh else ""))
         return self.plan
 
     def up(self, _stack, *, policy_pack, preview, refresh, **_options):
@@ -107,6 +108,28 @@ def test_an_environment_removed_by_hand_is_compared_with_the_cluster_and_made_ag
     write_deployed(deployed_record(session.paths.state, "dev"))
     deploy(session, "dev", shown, lost=True, pulumi=engine)
     assert engine.did == ["up policies preview=True refresh=True"]
+
+
+@pytest.mark.parametrize("stack", ["platform", "dev"])
+def test_a_refresh_compares_every_stack_with_the_cluster_and_costs_one_preview_when_nothing_changed(
+    session, engine, shown, stack
+):
+    write_deployed(deployed_record(session.paths.state, stack))
+    assert deploy(session, stack, shown, refresh=True, pulumi=engine) == "unchanged"
+    assert engine.did == ["preview policies refresh"]
+    engine.did.clear()
+    engine.plan = result("preview", same=39, update=1)
+    deploy(session, stack, shown, refresh=True, pulumi=engine)
+    assert engine.did == ["preview policies refresh", "up policies preview=False refresh=True"]
+
+
+def test_what_existed_before_is_known_by_its_access_and_its_stacks(session):
+    assert existing(session) == {"cluster_existed": False, "stacks_existed": []}
+    stack = session.paths.pulumi_backend / ".pulumi" / "stacks" / "careops" / "north.dev.json"
+    stack.parent.mkdir(parents=True)
+    stack.write_text("{}")
+    session.paths.kubeconfig.touch()
+    assert existing(session) == {"cluster_existed": True, "stacks_existed": ["north.dev"]}
 
 
 def test_down_takes_the_protection_off_then_destroys_and_forgets_the_stack(session, engine, shown):

@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from operations.catalogue import load
+from infra.settings import SettingsError
+from operations.catalogue import load, refuse_own_networks
 from operations.cli import main as cli
 from operations.exit_codes import ExitCode
+from operations.translate import known
+from tests.declared import FACTS
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -94,3 +97,23 @@ def test_show_prints_the_whole_settings_as_yaml_or_json(capsys):
 def test_the_schema_is_json_schema_for_every_kind_of_file(capsys):
     assert cli.main(["config", "schema"]) == ExitCode.OK
     assert {"site", "environment", "platform"} <= set(json.loads(capsys.readouterr().out))
+
+
+def test_networks_of_the_cluster_itself_are_refused_for_every_chosen_environment_before_anything_is_deployed(
+    checkout, tmp_path
+):
+    facts = tmp_path / "facts.json"
+    facts.write_text(json.dumps(FACTS | {"pod_cidrs": ["10.244.0.0/16"]}))
+    refuse_own_networks(checkout, facts, ["dev", "test", "training", "prod"])
+    edit(checkout / "Pulumi.prod.yaml", "10.20.128.0/17", "10.244.0.0/17")
+    edit(checkout / "Pulumi.dev.yaml", "10.20.10.0/24", "10.199.0.0/24, 10.244.9.0/24")
+    edit(checkout / "Pulumi.training.yaml", "client_cidrs: [", "client_cidrs: [10.244.8.0/24, ")
+    with pytest.raises(SettingsError) as caught:
+        refuse_own_networks(checkout, facts, ["dev", "prod"])
+    told = known(caught.value)
+    assert told is not None
+    assert told.code == ExitCode.SETTINGS_INVALID
+    where = [problem.what for problem in told.problems]
+    assert [path.partition(": ")[0] for path in where] == ["Pulumi.dev.yaml"] * 3 + ["Pulumi.prod.yaml"]
+    assert all("network.client_cidrs[" in path for path in where)
+    refuse_own_networks(checkout, facts, ["test"])

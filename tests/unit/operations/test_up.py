@@ -4,37 +4,41 @@ import json
 import os
 import subprocess
 import sys
+import threading
+import time
 from dataclasses import replace
 
 import pytest
 
+from operations.environments import ORDER
 from operations.errors import OperationError, Problem, failure
 from operations.exit_codes import ExitCode
 from operations.lock import PlatformLock
 from operations.machine import GIB, Machine
 from operations.phases import write_record
-from operations.up import Up
+from operations.up import WAVES, Up
 
 IN_ORDER = [
-    "settings",
-    "passphrase",
-    "machine",
-    "packages",
-    "build",
-    "cluster",
-    "remains",
-    "images",
-    "facts",
-    "deploy:platform",
-    "deploy:dev",
-    "deploy:test",
-    "deploy:training",
-    "deploy:prod",
-    "login:dev",
-    "login:test",
-    "login:training",
-    "login:prod",
+    {"settings"},
+    {"passphrase"},
+    {"machine"},
+    {"packages"},
+    {"build"},
+    {"cluster"},
+    {"remains"},
+    {"facts"},
+    {"networks"},
+    {"images:cloudnative-pg"},
+    {"images", "deploy:platform", "deployed:platform"},
+    {"deploy:dev", "deployed:dev", "deploy:test", "deployed:test"},
+    {"deploy:training", "deployed:training", "deploy:prod", "deployed:prod"},
+    {"login:dev"},
+    {"login:test"},
+    {"login:training"},
+    {"login:prod"},
 ]
+"""What `up` does; what stands in one line may happen in any order."""
+
 TOUCHES_NOTHING = {"settings", "passphrase", "machine"}
 
 
@@ -42,9 +46,15 @@ def up(world, shown, *asked: str):
     return Up(list(asked), "careops up", world.parts(), shown)
 
 
+def in_stages(calls: list[str], stages: list[set[str]] = IN_ORDER) -> list[set[str]]:
+    """Return the calls cut into pieces as long as the stages."""
+    left = iter(calls)
+    return [{next(left, "") for _ in stage} for stage in stages] + [{call} for call in left]
+
+
 def test_up_checks_everything_before_it_touches_anything_and_deploys_the_platform_before_its_environments(world, shown):
     record = up(world, shown).run()
-    assert world.calls == IN_ORDER
+    assert in_stages(world.calls) == IN_ORDER
     assert record.finished
     assert [phase.name for phase in record.phases] == [
         "settings",
@@ -53,8 +63,10 @@ def test_up_checks_everything_before_it_touches_anything_and_deploys_the_platfor
         "toolchain",
         "cluster",
         "remains",
-        "images",
         "facts",
+        "networks",
+        "images:platform",
+        "images",
         "deploy:platform",
         "deploy:dev",
         "deploy:test",
@@ -67,7 +79,9 @@ def test_up_checks_everything_before_it_touches_anything_and_deploys_the_platfor
 def test_only_the_environments_asked_for_are_deployed_and_in_promotion_order(world, shown):
     up(world, shown, "test", "dev").run()
     deployed = [call for call in world.calls if call.startswith("deploy:")]
-    assert deployed == ["deploy:platform", "deploy:dev", "deploy:test"]
+    assert deployed[0] == "deploy:platform"
+    assert set(deployed[1:]) == {"deploy:dev", "deploy:test"}
+    assert world.checked == ("dev", "test")
 
 
 def test_an_unknown_environment_is_refused_with_the_closest_known_name(world, shown):
@@ -114,6 +128,8 @@ FAILING = [
     ("packages", ExitCode.TOOLCHAIN),
     ("build", ExitCode.TOOLCHAIN),
     ("cluster", ExitCode.CLUSTER),
+    ("networks", ExitCode.SETTINGS_INVALID),
+    ("images:cloudnative-pg", ExitCode.CLUSTER),
     ("images", ExitCode.CLUSTER),
     ("deploy:platform", ExitCode.DEPLOYMENT),
     ("deploy:test", ExitCode.POLICY),
@@ -126,21 +142,23 @@ def test_a_failure_stops_up_where_it_happens_and_a_second_up_completes(world, sh
     with pytest.raises(OperationError) as caught:
         up(world, shown).run()
     assert caught.value.code == code
-    assert world.calls[-1] == where
-    assert world.records[-1].phases[-1].outcome == "failed"
-    assert world.records[-1].phases[-1].note == f"{where} failed"
+    stage = next(index for index, calls in enumerate(IN_ORDER) if where in calls)
+    assert not set(world.calls) & set().union(*IN_ORDER[stage + 1 :]), "nothing after the failure may begin"
+    failed = [phase for phase in world.records[-1].phases if phase.outcome != "done"]
+    assert [(phase.outcome, phase.note) for phase in failed] == [("failed", f"{where} failed")]
     assert not world.records[-1].finished
     world.fail.clear()
     world.calls.clear()
     assert up(world, shown).run().finished
-    assert world.calls == IN_ORDER
+    assert in_stages(world.calls) == IN_ORDER
 
 
 def test_an_interrupted_up_is_recorded_frees_its_lock_and_can_be_continued(world, shown):
     world.fail["deploy:dev"] = KeyboardInterrupt()
     with pytest.raises(KeyboardInterrupt):
         up(world, shown).run()
-    assert world.records[-1].phases[-1].outcome == "interrupted"
+    assert "interrupted" in {phase.outcome for phase in world.records[-1].phases}
+    assert not [call for call in world.calls if call in {"deploy:training", "deploy:prod"}]
     assert PlatformLock(world.folder / "lock", "x").holder() is None
     world.fail.clear()
     assert up(world, shown).run().finished
@@ -198,7 +216,7 @@ def test_an_existing_cluster_that_does_not_enforce_networkpolicy_gets_nothing_de
     with pytest.raises(OperationError) as caught:
         up(world, shown).run()
     assert caught.value.code == ExitCode.CLUSTER
-    assert not {"images", "facts", "deploy:platform"} & set(world.calls)
+    assert not {"images", "images:cloudnative-pg", "facts", "deploy:platform"} & set(world.calls)
 
 
 def test_the_record_file_tells_how_far_an_interrupted_up_came_and_what_each_phase_took(world, shown, tmp_path):
@@ -209,9 +227,50 @@ def test_the_record_file_tells_how_far_an_interrupted_up_came_and_what_each_phas
         operation.run()
     kept = json.loads(path.read_text())
     assert kept["finished"] is False
-    assert [phase["name"] for phase in kept["phases"]][-1] == "deploy:training"
-    assert all(phase["seconds"] >= 0 for phase in kept["phases"])
-    assert kept["seconds"] == pytest.approx(sum(phase["seconds"] for phase in kept["phases"]))
+    assert kept["schema"] == 2
+    assert {phase["name"]: phase["outcome"] for phase in kept["phases"]}["deploy:training"] == "interrupted"
+    assert all(0 <= phase["began"] <= phase["began"] + phase["seconds"] <= kept["seconds"] for phase in kept["phases"])
+
+
+def test_the_record_says_what_was_there_before_and_what_had_to_be_built(world, shown):
+    assert up(world, shown).run().circumstances == {
+        "cluster_existed": False,
+        "stacks_existed": [],
+        "artifacts_built": 0,
+        "artifacts_found": 9,
+    }
+
+
+def test_every_environment_belongs_to_one_wave_in_promotion_order():
+    assert [name for wave in WAVES for name in ORDER if name in wave] == list(ORDER)
+
+
+def test_two_environments_are_deployed_at_the_same_time(world, shown):
+    together = threading.Barrier(2, timeout=10)
+    world.slow = dict.fromkeys(("dev", "test", "training", "prod"), together.wait)
+    assert up(world, shown).run().finished, "each waits for the other: one after the other would break the barrier"
+
+
+def test_training_and_prod_are_not_touched_when_dev_fails_and_test_comes_to_its_end(world, shown):
+    world.slow = {"test": lambda: time.sleep(0.1)}
+    world.fail["deploy:dev"] = failure(ExitCode.POLICY, "dev failed", "a reason", "a remedy")
+    with pytest.raises(OperationError, match="dev failed"):
+        up(world, shown).run()
+    assert "deployed:test" in world.calls
+    assert not {"deploy:training", "deploy:prod"} & set(world.calls)
+    outcomes = {phase.name: phase.outcome for phase in world.records[-1].phases}
+    assert (outcomes["deploy:dev"], outcomes["deploy:test"]) == ("failed", "done")
+
+
+def test_everything_that_failed_at_the_same_time_is_told_at_once_with_the_first_exit_code(world, shown):
+    together = threading.Barrier(2, timeout=10)
+    world.slow = dict.fromkeys(("dev", "test"), together.wait)
+    world.fail["deployed:dev"] = failure(ExitCode.POLICY, "dev failed", "a reason", "a remedy")
+    world.fail["deployed:test"] = failure(ExitCode.DEPLOYMENT, "test failed", "a reason", "a remedy")
+    with pytest.raises(OperationError) as caught:
+        up(world, shown).run()
+    assert caught.value.code == ExitCode.POLICY
+    assert [problem.what for problem in caught.value.problems] == ["dev failed", "test failed"]
 
 
 def test_a_killed_holder_frees_the_lock(tmp_path):

@@ -7,12 +7,14 @@ import os
 import socket
 import stat
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from toolchain.errors import MissingTool, ToolchainError
 from toolchain.paths import Paths
 from toolchain.pulumi import crash, workspace
+from toolchain.pulumi.engine import watch
 from toolchain.pulumi.errors import DeploymentFailed, MissingPassphrase, StackBusy
 from toolchain.pulumi.events import Diagnostic, Phase, PolicyViolation, ResourceEvent, Summary, parse_event
 from toolchain.pulumi.runner import Pulumi
@@ -127,6 +129,47 @@ def test_the_machines_salt_stays_out_of_the_committed_settings(engine):
     merged = open(arguments[arguments.index("--config-file") + 1]).read()  # noqa: PTH123, SIM115 - a test's glance
     assert "riverside" in merged
     assert "v1:salt" in merged
+
+
+def test_two_stacks_that_are_made_at_once_do_not_disturb_each_other(engine):
+    runner = engine([SUMMARY])
+    with ThreadPoolExecutor() as pool:
+        names = [f"site.{number}" for number in range(4)]
+        assert all(result.changes for result in pool.map(lambda name: runner.up(name, preview=False), names))
+    project = engine.root / "config" / "Pulumi.yaml"
+    assert "name: careops" in project.read_text()
+    assert [path.name for path in project.parent.iterdir() if path.name.startswith(".")] == []
+
+
+INTERRUPTIBLE = """#!{python}
+import json, signal, sys, time
+def heard(*_):
+    with open({log!r}, "a") as file:
+        file.write("interrupted\\n")
+    sys.exit(1)
+signal.signal(signal.SIGINT, heard)
+log = open(sys.argv[1], "w")
+log.write(json.dumps({{"diagnosticEvent": {{"severity": "info", "message": "runs"}}}}) + "\\n")
+log.close()
+time.sleep({seconds})
+"""
+
+
+@pytest.mark.parametrize(("seconds", "signals"), [(60, 1), (0.3, 0)], ids=["not heard yet", "ending already"])
+def test_an_interrupted_engine_is_signalled_once_and_only_when_it_has_not_heard(
+    tmp_path, monkeypatch, seconds, signals
+):
+    monkeypatch.setattr("toolchain.pulumi.engine._GRACE_SECONDS", 1.0)
+    program, heard, log = tmp_path / "pulumi", tmp_path / "heard", tmp_path / "events"
+    program.write_text(INTERRUPTIBLE.format(python=sys.executable, log=str(heard), seconds=seconds))
+    program.chmod(0o755)
+
+    def interrupt(_event):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        watch([str(program), str(log)], tmp_path, os.environ, log, (interrupt,))
+    assert (heard.read_text().count("interrupted") if heard.exists() else 0) == signals
 
 
 def test_a_failure_tells_what_the_engine_said_once_each(engine):
