@@ -70,6 +70,11 @@ class Paths:
         return self.state / "facts.json"
 
     @property
+    def images(self) -> Path:
+        """Which images this checkout made last: one file for each, with its reference and digest."""
+        return self.state / "images"
+
+    @property
     def pulumi_backend(self) -> Path:
         """Pulumi's state files."""
         return self.state / "pulumi" / "backend"
@@ -106,7 +111,7 @@ class Paths:
 
     @property
     def oci(self) -> Path:
-        """Blobs of container images."""
+        """Container images by digest; see `toolchain.images.oci`."""
         return self.cache / "oci"
 
     @property

@@ -89,7 +89,7 @@ def tasks(paths: Paths, site_modules: Sequence[str] = ()) -> list[Task]:
 
 
 def image_refs(paths: Paths) -> dict[str, str]:
-    """Return name -> ``repository:tag@digest`` of the images that the last run of the tasks made.
+    """Return name -> ``repository:tag@digest`` of the images that this checkout's last run of the tasks made.
 
     Raises:
         BuildFailed: One of them has not been made, or is no longer whole.
@@ -105,7 +105,7 @@ def images(paths: Paths) -> dict[str, ImageRef]:
         place = _record(paths, name)
         if place.exists():
             recorded[name] = place.read_text(encoding="utf-8").strip()
-    found = {name: store.resolve(tagged) for name, tagged in recorded.items()}
+    found = {name: store.resolve(reference) for name, reference in recorded.items()}
     missing = [name for name in IMAGE_NAMES if found.get(name) is None]
     if missing:
         raise BuildFailed(
@@ -120,7 +120,7 @@ IMAGE_NAMES = ("odoo", *(f"baseline-{name}" for name in specs.BASELINES), "postg
 
 
 def _record(paths: Paths, name: str) -> Path:
-    return paths.oci / "careops" / name
+    return paths.images / name
 
 
 class _Images:
@@ -170,7 +170,7 @@ class _Images:
                 f"odoo-baseline-{name}",
                 specs.ODOO_VERSION,
                 "baseline",
-                {"baseline": name, "odoo_image": base.tagged},
+                {"baseline": name, "odoo_image": str(base)},
                 {"baseline": made / name},
                 record=f"baseline-{name}",
             )
@@ -226,6 +226,6 @@ class _Images:
         place = _record(self._paths, record or name)
         place.parent.mkdir(parents=True, exist_ok=True)
         temporary = place.with_name(f".{place.name}.{os.getpid()}")
-        temporary.write_text(ref.tagged + "\n", encoding="utf-8")
+        temporary.write_text(f"{ref}\n", encoding="utf-8")
         temporary.rename(place)
         return ref

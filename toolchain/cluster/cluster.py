@@ -159,7 +159,7 @@ class EmbeddedCluster:
 
         Args:
             oci_store: where the images are.
-            refs: `repository:tag`, the same with `@sha256:…`, or what the store returned.
+            refs: `repository:tag@sha256:…`, or what the store returned.
             reporter: shows the work.
 
         Returns:
@@ -177,8 +177,12 @@ class EmbeddedCluster:
 
     def system_images(self) -> dict[str, ImageRef]:
         """Return the node's own images as they were last made, by short name."""
-        found = images.system_images(self.layout.rootfs, dict.fromkeys(BUILDS, self.layout.rootfs))
-        return {image.name: ref for image in found if (ref := self.store.resolve(image.reference)) is not None}
+        known = images.recorded(self._image_record)
+        return {name: found for name, ref in known.items() if (found := self.store.resolve(ref)) is not None}
+
+    @property
+    def _image_record(self) -> Path:
+        return self.layout.cluster / "system-images.json"
 
     def forward(self, address: str, port: int, *, host_port: int) -> Forward:
         """Return a forwarding of 127.0.0.1:`host_port` to an address inside the cluster, to be used in a `with`.
@@ -235,7 +239,7 @@ class EmbeddedCluster:
             self.store,
             images.system_images(self.layout.rootfs, artefacts),
             inputs,
-            self.layout.cluster / "system-images.json",
+            self._image_record,
         )
         ensure_pki(self.layout.pki, self.spec)
         ensure_encryption_configuration(self.layout.pki / "encryption.yaml")

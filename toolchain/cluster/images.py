@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from toolchain import versions
 from toolchain.cluster import node
@@ -16,13 +16,14 @@ from toolchain.cluster.files import write_private
 from toolchain.cluster.render import TEMPLATES
 from toolchain.images.containerfile import assemble, render
 from toolchain.images.context import BuildContext, Link
+from toolchain.images.oci import ImageRef
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from toolchain.cluster.spec import Layout
-    from toolchain.images.oci import ImageRef, OciStore
+    from toolchain.images.oci import OciStore
 
 REPOSITORY = "careops.local"
 CTR = ("/opt/careops/containerd/bin/ctr", "--namespace", "k8s.io")
@@ -72,7 +73,7 @@ class SystemImage:
 
     @property
     def reference(self) -> str:
-        """The name it is stored under."""
+        """Its name without its content."""
         return f"{REPOSITORY}/{self.name}:{self.version}"
 
 
@@ -104,7 +105,7 @@ def ensure_system_images(store: OciStore, images: Sequence[SystemImage], key: st
         store: where images are kept.
         images: what to make.
         key: stands for every input; the same key and a whole image mean there is nothing to do.
-        record: file that remembers the key of the last time.
+        record: file of the cluster's own that remembers the inputs and the images of the last time.
 
     Returns:
         The images by their short names.
@@ -115,16 +116,34 @@ def ensure_system_images(store: OciStore, images: Sequence[SystemImage], key: st
         )
         for image in images
     }
-    wanted = json.dumps({"key": key, "texts": texts, "applets": APPLETS}, sort_keys=True)
-    same = record.exists() and record.read_text() == wanted
+    wanted = {"key": key, "texts": texts, "applets": list(APPLETS)}
+    known = recorded(record) if _inputs(record) == wanted else {}
     refs: dict[str, ImageRef] = {}
     for image in images:
-        known = store.resolve(image.reference) if same else None
-        refs[image.name] = known or assemble(
+        found = store.resolve(known[image.name]) if image.name in known else None
+        refs[image.name] = found or assemble(
             store, image.reference, texts[image.name], BuildContext(members=dict(image.files))
         )
-    write_private(record, wanted)
+    made = {name: str(ref) for name, ref in refs.items()}
+    write_private(record, json.dumps({"inputs": wanted, "images": made}, sort_keys=True))
     return refs
+
+
+def recorded(record: Path) -> dict[str, ImageRef]:
+    """Return the images that a record of `ensure_system_images` names; none when there is no record."""
+    return {name: ImageRef.parse(text) for name, text in _read(record).get("images", {}).items()}
+
+
+def _inputs(record: Path) -> object:
+    return _read(record).get("inputs")
+
+
+def _read(record: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(record.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
 def parse_listing(listing: str) -> dict[str, str]:
@@ -143,20 +162,19 @@ def missing(refs: Iterable[ImageRef], present: Mapping[str, str]) -> list[ImageR
 
 
 def resolve(store: OciStore, references: Iterable[str | ImageRef]) -> list[ImageRef]:
-    """Return the images that references name: `repository:tag`, the same with `@sha256:…`, or an ImageRef.
+    """Return the images that references name: `repository:tag@sha256:…`, or an ImageRef.
 
     Raises:
-        ImagesRefused: the store does not hold one of them, or holds another one under that tag.
+        ImagesRefused: the store does not hold one of them.
+        BuildFailed: a reference has no digest.
     """
     found: list[ImageRef] = []
     for reference in references:
-        text = str(reference)
-        tagged, _, digest = text.partition("@")
-        ref = store.resolve(tagged)
-        if ref is None or (digest and ref.digest != digest):
+        ref = store.resolve(reference)
+        if ref is None:
             raise ImagesRefused(
-                f"The image {text} is not in the store.",
-                why=f"The store holds {ref} under that name." if ref else "Nothing was built under that name.",
+                f"The image {reference} is not in the store.",
+                why="Nothing with that content was built under that name, or a part of it was damaged.",
                 action="Run `careops up`: it builds what is missing.",
             )
         found.append(ref)

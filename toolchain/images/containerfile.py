@@ -199,6 +199,10 @@ def _base(store: OciStore, instruction: Instruction) -> tuple[ImageConfig, list[
     name = instruction.arguments[0]
     if name == "scratch":
         return ImageConfig(), []
+    if "@" not in name:
+        raise _refused(
+            instruction.line, f"the base image {name} is named by a tag alone", f"write FROM {name}@sha256:<its digest>"
+        )
     ref = store.resolve(name)
     if ref is None:
         raise _refused(instruction.line, f"the base image {name} is not in the store", "build the base image first")

@@ -9,15 +9,15 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 import tarfile
 import tempfile
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import IO, TYPE_CHECKING, Any
 
-from toolchain.errors import BrokenArtifact, BuildFailed
+from toolchain.errors import BrokenArtifact
 from toolchain.images.layers import SOURCE_DATE_EPOCH, Entry, Sink, write_layer
+from toolchain.images.reference import ImageRef, split_reference
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -31,9 +31,6 @@ NAME_ANNOTATION = "io.containerd.image.name"
 ARCHITECTURE = "amd64"
 
 _CHUNK = 1 << 20
-_REFERENCE = re.compile(
-    r"(?P<repository>[a-z0-9][a-z0-9.\-]*(?:/[a-z0-9][a-z0-9._\-]*)+):(?P<tag>[A-Za-z0-9_][A-Za-z0-9_.\-]{0,127})"
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,50 +73,6 @@ class ImageConfig:
         return {name: value for name, value in fields.items() if value}
 
 
-@dataclass(frozen=True, kw_only=True)
-class ImageRef:
-    """An image by name and content.
-
-    Attributes:
-        repository: For example ``careops.local/odoo``.
-        tag: For example ``19.0``.
-        digest: Digest of the image's manifest, ``sha256:…``.
-    """
-
-    repository: str
-    tag: str
-    digest: str
-
-    @property
-    def tagged(self) -> str:
-        """The name with its tag only."""
-        return f"{self.repository}:{self.tag}"
-
-    @property
-    def by_digest(self) -> str:
-        """The name with its digest only: what a container runtime looks up for a pinned reference."""
-        return f"{self.repository}@{self.digest}"
-
-    def __str__(self) -> str:
-        return f"{self.repository}:{self.tag}@{self.digest}"
-
-
-def split_reference(reference: str) -> tuple[str, str]:
-    """Split ``host/name:tag`` into repository and tag.
-
-    Raises:
-        BuildFailed: The reference has no registry-like first part or no tag.
-    """
-    match = _REFERENCE.fullmatch(reference)
-    if match is None or "." not in match["repository"].split("/", 1)[0]:
-        raise BuildFailed(
-            what=f"{reference!r} is no image reference",
-            why="an image is named <domain>/<name>:<tag>; without a domain the runtime would look at a public registry",
-            action="write for example careops.local/odoo:19.0",
-        )
-    return match["repository"], match["tag"]
-
-
 def canonical_json(document: object) -> bytes:
     """Serialise a document so that equal documents have equal bytes."""
     return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
@@ -131,10 +84,11 @@ def digest_of(data: bytes) -> str:
 
 
 class OciStore:
-    """Images in a folder: ``blobs/sha256/<hex>`` and one small file per image name in ``refs/``.
+    """Images in a folder: ``blobs/sha256/<hex>`` and one small file per image in ``refs/``, touched when it is used.
 
-    Safe for several processes at once: every file is written beside its place and renamed, and a blob's name is its
-    content.
+    Checkouts share it, so a tag means nothing here: an image is asked for by its digest, which each checkout keeps with
+    its own state. Safe for several processes at once: every file is written beside its place and renamed, a blob's name
+    is its content, and no file in ``refs/`` is ever given another content.
     """
 
     def __init__(self, root: Path) -> None:
@@ -230,21 +184,27 @@ class OciStore:
 
     def _write_ref(self, ref: ImageRef) -> None:
         self._refs.mkdir(parents=True, exist_ok=True)
-        place = self._refs / hashlib.sha256(ref.tagged.encode()).hexdigest()
         with tempfile.NamedTemporaryFile(dir=self._refs, prefix=".new-", delete=False) as temporary:
             temporary.write(canonical_json({"repository": ref.repository, "tag": ref.tag, "digest": ref.digest}))
-        (self._refs / temporary.name).rename(place)
+        (self._refs / temporary.name).rename(self._ref_path(ref))
 
-    def resolve(self, reference: str) -> ImageRef | None:
-        """Return the image now named ``<domain>/<name>:<tag>``; None when none is, or a blob of it is missing."""
+    def _ref_path(self, ref: ImageRef) -> Path:
+        return self._refs / hashlib.sha256(str(ref).encode()).hexdigest()
+
+    def resolve(self, reference: str | ImageRef) -> ImageRef | None:
+        """Return the image a reference means, and note that it was used; None when it is not here, or not whole.
+
+        Args:
+            reference: ``<domain>/<name>:<tag>@sha256:…``.
+
+        Raises:
+            BuildFailed: The reference has no digest.
+        """
+        ref = reference if isinstance(reference, ImageRef) else ImageRef.parse(reference)
         try:
-            found = json.loads((self._refs / hashlib.sha256(reference.encode()).hexdigest()).read_bytes())
-        except FileNotFoundError:
-            return None
-        ref = ImageRef(**found)
-        try:
+            os.utime(self._ref_path(ref))
             manifest = self.manifest(ref)
-        except BrokenArtifact:
+        except (FileNotFoundError, BrokenArtifact):
             return None
         parts = [manifest["config"], *manifest["layers"]]
         return ref if all(self._has(part["digest"], part["size"]) for part in parts) else None

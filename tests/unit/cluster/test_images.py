@@ -9,9 +9,11 @@ from toolchain.cluster.images import (
     ensure_system_images,
     missing,
     parse_listing,
+    recorded,
     resolve,
     system_images,
 )
+from toolchain.errors import BuildFailed
 from toolchain.images.oci import ImageConfig, ImageRef, OciStore
 
 A = ImageRef(repository="careops.local/a", tag="1", digest="sha256:" + "a" * 64)
@@ -64,19 +66,20 @@ def test_an_image_named_twice_is_brought_in_once():
 
 def test_a_reference_means_the_image_of_the_store(store):
     ref = store.add_image("careops.local/a:1", ImageConfig(), [])
-    assert resolve(store, ["careops.local/a:1", str(ref), ref]) == [ref, ref, ref]
+    assert resolve(store, [str(ref), ref]) == [ref, ref]
 
 
 def test_an_image_that_the_store_has_not_is_refused_by_name(store):
     with pytest.raises(ImagesRefused, match=r"careops\.local/a:1"):
-        resolve(store, ["careops.local/a:1"])
+        resolve(store, [A])
 
 
 def test_another_image_under_the_same_tag_is_not_taken_for_the_pinned_one(store):
     ref = store.add_image("careops.local/a:1", ImageConfig(), [])
-    with pytest.raises(ImagesRefused) as refused:
+    with pytest.raises(ImagesRefused, match="0000"):
         resolve(store, [f"careops.local/a:1@sha256:{'0' * 64}"])
-    assert ref.digest in refused.value.why
+    with pytest.raises(BuildFailed, match="does not say which image"):
+        resolve(store, [ref.tagged])
 
 
 def test_the_nodes_own_images_run_as_nobody(store, programs, tmp_path):
@@ -100,7 +103,18 @@ def test_a_lost_image_is_made_again_although_its_inputs_are_the_same(store, prog
     first = ensure_system_images(store, programs, "key", tmp_path / "record")
     store.blob_path(first["probe"].digest).unlink()
     assert ensure_system_images(store, programs, "key", tmp_path / "record") == first
-    assert store.resolve("careops.local/probe:1") == first["probe"]
+    assert store.resolve(first["probe"]) == first["probe"]
+
+
+def test_a_cluster_keeps_its_own_images_when_another_one_makes_others_under_the_same_names(store, programs, tmp_path):
+    mine = ensure_system_images(store, programs, "key", tmp_path / "mine")
+    [coredns] = [image for image in programs if image.name == "coredns"]
+    coredns.files["coredns"].write_text("another checkout's program")
+    other = ensure_system_images(store, programs, "another key", tmp_path / "theirs")
+    assert other["coredns"] != mine["coredns"]
+    assert ensure_system_images(store, programs, "key", tmp_path / "mine") == mine
+    assert recorded(tmp_path / "mine") == mine
+    assert recorded(tmp_path / "none") == {}
 
 
 def test_another_program_gives_another_image(store, programs, tmp_path):

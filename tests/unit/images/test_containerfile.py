@@ -143,16 +143,20 @@ def test_copy_without_chmod_keeps_whether_it_is_a_program_and_nothing_of_the_bui
 
 def test_an_image_on_another_inherits_its_layers_and_settings_but_not_its_arguments_for_another_program(store):
     base = built(store, 'FROM scratch\nCOPY a /a\nENV A=1\nUSER 7\nENTRYPOINT ["/a"]\nCMD ["x"]\n', {"a": b""})
-    child = assemble(
-        store, "careops.local/y:1", 'FROM careops.local/x:1\nENV B=2\nENTRYPOINT ["/b"]\n', BuildContext({})
-    )
+    child = assemble(store, "careops.local/y:1", f'FROM {base}\nENV B=2\nENTRYPOINT ["/b"]\n', BuildContext({}))
     assert store.layers(child) == store.layers(base)
     assert store.config(child)["config"] == {"Env": ["A=1", "B=2"], "User": "7", "Entrypoint": ["/b"]}
 
 
 def test_an_unknown_base_image_is_refused(store):
-    with pytest.raises(BuildFailed, match=r"base image careops.local/none:1"):
-        built(store, "FROM careops.local/none:1\n")
+    with pytest.raises(BuildFailed, match=r"base image careops.local/none:1@\S+ is not in the store"):
+        built(store, f"FROM careops.local/none:1@sha256:{'0' * 64}\n")
+
+
+def test_a_base_image_named_by_a_tag_alone_is_refused_because_it_may_be_another_checkout_s(store):
+    base = built(store, "FROM scratch\nUSER 7\n")
+    with pytest.raises(BuildFailed, match="by a tag alone"):
+        built(store, f"FROM {base.tagged}\n")
 
 
 def test_the_key_of_the_inputs_follows_text_content_and_modes_and_nothing_else(tmp_path):

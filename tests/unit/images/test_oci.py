@@ -115,7 +115,7 @@ def test_a_changed_blob_cuts_the_export_short_and_the_image_counts_as_missing_af
         seen.extend(store.export([ref]))
     with pytest.raises(tarfile.ReadError, match="unexpected end"):
         members(b"".join(seen))
-    assert store.resolve(ref.tagged) is None
+    assert store.resolve(ref) is None
     assert image(store) == ref, "building again repairs the store"
     assert b"".join(store.export([ref]))
 
@@ -123,16 +123,28 @@ def test_a_changed_blob_cuts_the_export_short_and_the_image_counts_as_missing_af
 def test_a_missing_blob_is_refused_by_export_and_resolve(store):
     ref = image(store)
     store.blob_path(store.layers(ref)[0].digest).unlink()
-    assert store.resolve(ref.tagged) is None
+    assert store.resolve(ref) is None
     with pytest.raises(BrokenArtifact, match="not in the image store"):
         list(store.export([ref]))
 
 
-def test_a_name_resolves_to_its_newest_image(store):
+def test_an_image_is_asked_for_by_its_digest_whatever_else_was_made_under_its_tag(store):
     first = image(store)
     second = image(store, user="9")
-    assert store.resolve("careops.local/thing:1") == second != first
-    assert store.resolve("careops.local/other:1") is None
+    assert second.tagged == first.tagged
+    assert second != first
+    assert store.resolve(str(first)) == store.resolve(first) == first
+    assert store.resolve(second) == second
+    assert store.resolve(f"careops.local/other:1@{first.digest}") is None, "the name counts as well"
+
+
+@pytest.mark.parametrize(
+    "reference", ["careops.local/thing:1", "careops.local/thing:1@", "careops.local/thing:1@sha256:1"]
+)
+def test_a_tag_alone_means_no_image(store, reference):
+    image(store)
+    with pytest.raises(BuildFailed, match="does not say which image"):
+        store.resolve(reference)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import subprocess
 import sysconfig
@@ -132,13 +133,26 @@ def test_the_references_pin_tag_and_digest_and_a_damaged_image_counts_as_missing
     store = OciStore(paths.oci)
     for name in build.IMAGE_NAMES:
         ref = store.add_image(f"careops.local/{name}:1", ImageConfig(user=name), [])
-        (paths.oci / "careops").mkdir(exist_ok=True)
-        (paths.oci / "careops" / name).write_text(ref.tagged + "\n")
+        paths.images.mkdir(parents=True, exist_ok=True)
+        (paths.images / name).write_text(f"{ref}\n")
     refs = build.image_refs(paths)
     assert refs["odoo"].startswith("careops.local/odoo:1@sha256:")
     store.blob_path(refs["edge"].rsplit("@", 1)[1]).unlink()
     with pytest.raises(BuildFailed, match="images edge are not there"):
         build.image_refs(paths)
+
+
+def test_two_checkouts_on_one_cache_see_each_its_own_images_under_the_same_tag(paths, tmp_path):
+    other = dataclasses.replace(paths, state=tmp_path / "other")
+    store = OciStore(paths.oci)
+    for checkout, user in ((paths, "1"), (other, "2")):
+        checkout.images.mkdir(parents=True)
+        for name in build.IMAGE_NAMES:
+            ref = store.add_image(f"careops.local/{name}:1", ImageConfig(user=user), [])
+            (checkout.images / name).write_text(f"{ref}\n")
+    mine, theirs = build.images(paths)["edge"], build.images(other)["edge"]
+    assert mine.tagged == theirs.tagged
+    assert [store.config(ref)["config"]["User"] for ref in (mine, theirs)] == ["1", "2"]
 
 
 def test_the_odoo_image_brings_the_whole_guard():
