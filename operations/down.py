@@ -139,6 +139,11 @@ def names_to_confirm(plan: DownPlan, given: Sequence[str]) -> tuple[str, ...]:
     )
 
 
+def all_named(plan: DownPlan, given: Sequence[str]) -> bool:
+    """Return whether every environment of the plan was confirmed by its exact name, so that nothing is left to ask."""
+    return bool(plan.doomed) and all(doomed.environment.stack in given for doomed in plan.doomed)
+
+
 def refuse_unconfirmed(missing: Sequence[str]) -> None:
     """Raise when data-bearing environments were not confirmed.
 
@@ -157,6 +162,20 @@ def refuse_unconfirmed(missing: Sequence[str]) -> None:
                 for stack in missing
             ),
         )
+
+
+def dead_cluster(*, embedded: bool) -> Problem:
+    """Return the problem of a cluster that does not answer while something has to be destroyed in it."""
+    ours = "start it (./careops start), then run this again; or take all down: ./careops down --all"
+    theirs = (
+        "bring that cluster back with its own tools, then run this again; when it is gone for good, so is all that was "
+        "in it: remove this platform's state folder (.careops, or $CAREOPS_STATE), and ./careops up starts anew"
+    )
+    return Problem(
+        what="The cluster does not answer; nothing was destroyed",
+        why="the environments' objects can only be deleted through it",
+        action=ours if embedded else theirs,
+    )
 
 
 def carry_out(plan: DownPlan, parts: DownParts, reporter: Reporter, *, alive: Callable[[], bool]) -> None:
@@ -178,14 +197,7 @@ def carry_out(plan: DownPlan, parts: DownParts, reporter: Reporter, *, alive: Ca
         parts.wipe(reporter)
     else:
         if not alive():
-            raise OperationError(
-                ExitCode.CLUSTER,
-                Problem(
-                    what="The cluster does not answer; nothing was destroyed",
-                    why="the environments' objects can only be deleted through it",
-                    action="start it (./careops start), then run this again; or take all down: ./careops down --all",
-                ),
-            )
+            raise OperationError(ExitCode.CLUSTER, dead_cluster(embedded=plan.embedded))
         for doomed in plan.doomed:
             parts.destroy(doomed.environment.stack, reporter)
             parts.wait_gone(doomed.environment.namespace, reporter)

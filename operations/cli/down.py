@@ -42,7 +42,7 @@ def down(
     """Destroy environments with their data, after asking.
 
     Shows the plan first. Environments whose data cannot be made again (training, prod) are asked for by name;
-    scripts give --confirm NAME.
+    scripts give --confirm NAME for each, and --yes for the others.
     To pause without losing anything, use `careops stop`.
     """
     from operations import live, teardown
@@ -76,13 +76,13 @@ def _require_consent(plan: DownPlan, confirmed: list[str], *, yes: bool, no_inpu
         OperationError: With `NOT_CONFIRMED`.
     """
     from operations.cli import ask
-    from operations.down import names_to_confirm, refuse_unconfirmed
+    from operations.down import all_named, names_to_confirm, refuse_unconfirmed
 
     asked = names_to_confirm(plan, confirmed)
     may_ask = ask.may_ask(no_input=no_input)
     refuse_unconfirmed(tuple(stack for stack in asked if not (may_ask and ask.typed_name(stack))))
-    # Whoever gave a name has agreed to the plan it is part of.
-    ask.agreed("Destroy this", yes=yes or bool(confirmed or asked), no_input=no_input)
+    # A name agrees to the loss of that environment alone; the others of the plan need a yes.
+    ask.agreed("Destroy this", yes=yes or all_named(plan, [*confirmed, *asked]), no_input=no_input)
 
 
 def _show(plan: DownPlan) -> None:

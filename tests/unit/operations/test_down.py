@@ -2,7 +2,16 @@ from __future__ import annotations
 
 import pytest
 
-from operations.down import Doomed, DownPlan, Volume, carry_out, names_to_confirm, read_volumes, refuse_unconfirmed
+from operations.down import (
+    Doomed,
+    DownPlan,
+    Volume,
+    all_named,
+    carry_out,
+    names_to_confirm,
+    read_volumes,
+    refuse_unconfirmed,
+)
 from operations.errors import OperationError
 from operations.exit_codes import ExitCode
 
@@ -88,7 +97,26 @@ def test_nothing_is_destroyed_when_the_cluster_does_not_answer(plan, shown):
     with pytest.raises(OperationError) as caught:
         carry_out(plan("dev"), hands, shown, alive=lambda: False)
     assert caught.value.code == ExitCode.CLUSTER
+    assert "careops start" in caught.value.problems[0].action
     assert hands.did == []
+
+
+def test_an_existing_cluster_that_does_not_answer_is_not_ours_to_start(plan, shown):
+    hands = Hands()
+    for platform in (False, True):
+        with pytest.raises(OperationError) as caught:
+            carry_out(plan("dev", platform=platform, embedded=False), hands, shown, alive=lambda: False)
+        action = caught.value.problems[0].action
+        assert "careops start" not in action
+        assert "down --all" not in action, "it would be refused for the same reason"
+        assert "state folder" in action
+    assert hands.did == []
+
+
+def test_an_empty_plan_is_agreed_to_by_nobodys_name(plan):
+    assert not all_named(plan(platform=True), ["prod"])
+    assert not all_named(plan("prod", "dev"), ["prod"])
+    assert all_named(plan("prod", "dev"), ["dev", "prod"])
 
 
 def test_the_cache_goes_only_when_asked_for(plan, shown):

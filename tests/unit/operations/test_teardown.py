@@ -69,8 +69,25 @@ def test_a_script_names_each_environment_and_the_wrong_name_does_not_count(carri
     assert cli.main(["down", "--all", "--no-input", "--confirm", "prod"]) == ExitCode.NOT_CONFIRMED
     assert cli.main(["down", "prod", "--no-input", "--confirm", "training"]) == ExitCode.NOT_CONFIRMED
     assert carried_out == []
-    assert cli.main(["down", "--all", "--no-input", "--confirm", "prod", "--confirm", "training"]) == ExitCode.OK
+    named = ["--no-input", "--confirm", "prod", "--confirm", "training"]
+    assert cli.main(["down", "--all", *named, "--yes"]) == ExitCode.OK
     assert carried_out[0].platform
+
+
+@pytest.mark.parametrize("name", ["prod", "anything", "DEV", "de", ""])
+def test_only_its_exact_name_stands_for_a_yes_to_an_environment_without_own_data(carried_out, name):
+    assert cli.main(["down", "dev", "--no-input", "--confirm", name]) == ExitCode.NOT_CONFIRMED
+    assert carried_out == []
+    assert cli.main(["down", "dev", "--no-input", "--confirm", "dev"]) == ExitCode.OK
+    assert len(carried_out) == 1
+
+
+def test_confirmed_names_do_not_agree_to_the_loss_of_other_environments(carried_out):
+    named = ["--no-input", "--confirm", "prod", "--confirm", "training"]
+    assert cli.main(["down", "--all", *named]) == ExitCode.NOT_CONFIRMED
+    assert carried_out == []
+    assert cli.main(["down", "--all", *named, "--confirm", "test", "--confirm", "dev"]) == ExitCode.OK
+    assert len(carried_out) == 1
 
 
 def test_the_cache_stays_unless_told_otherwise(carried_out):
