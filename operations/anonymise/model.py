@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+
+_DIGITS = re.compile("[0-9]+", re.ASCII)
 
 
 class Classification(StrEnum):
@@ -160,8 +164,9 @@ class Catalogue:
     version: str
 
     def column(self, table: str, column: str) -> ColumnRule | None:
-        """Return the line about a column, or None."""
-        return self.columns.get(table, {}).get(column)
+        """Return the line about a column, or None; `#` in a line stands for a number (`x_plan#_id`)."""
+        lines = self.columns.get(table, {})
+        return lines.get(column) or lines.get(_DIGITS.sub("#", column))
 
     def table(self, table: str) -> TableRule | None:
         """Return the line about a table, or None."""

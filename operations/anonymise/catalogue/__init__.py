@@ -1,0 +1,1 @@
+"""Every column of every table, classified, with the rule that masks it."""

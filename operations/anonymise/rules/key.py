@@ -1,0 +1,43 @@
+"""The secret of one run: everything that is made up depends on it, and it ends with the process."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from dataclasses import dataclass, field
+
+_BYTES = 32
+
+
+def _fresh() -> bytes:
+    return secrets.token_bytes(_BYTES)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunKey:
+    """The key of one run.
+
+    It is never written anywhere: two runs differ, and nobody can make the same fakes again, or tell from a fake which
+    of some candidates it was made of.
+
+    Attributes:
+        secret: 32 random bytes; given only by tests.
+    """
+
+    secret: bytes = field(default_factory=_fresh, repr=False)
+
+    def __post_init__(self) -> None:
+        if len(self.secret) != _BYTES:
+            msg = f"the key of a run has {_BYTES} bytes"
+            raise ValueError(msg)
+
+    def domain(self, name: str) -> str:
+        """Return the key of one kind of thing as PostgreSQL reads a bytea.
+
+        Each domain has its own key, so digests of the same text in two domains have nothing in common.
+        """
+        return "\\x" + hashlib.sha256(self.secret + b"\0" + name.encode()).hexdigest()
+
+    def fingerprint(self) -> str:
+        """Return what a certificate may say of the key: which one it was, and nothing else."""
+        return hashlib.sha256(b"fingerprint\0" + self.secret).hexdigest()[:16]

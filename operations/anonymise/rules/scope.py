@@ -1,0 +1,160 @@
+"""Where the expressions of one SELECT are built: what is computed once per row, and in which order.
+
+A masked column is an SQL expression over the row `t`. What several columns or several parts of one expression need (a
+keyed digest above all) is *let* once: the SELECT nests one subquery per level, each computes the lets of its level
+for every row once, and `OFFSET 0` keeps the planner from dissolving it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from operations.anonymise.rules.words import Kind
+
+SETTINGS = "careops_mask"
+"""Prefix of the session settings that hold the keys and lists; PostgreSQL keeps them in the session's memory only."""
+
+_LET = re.compile(r"careops_(\d+)\b")
+_C = '"C"'
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """What a rule is applied to.
+
+    Attributes:
+        value: SQL of the value; of a text column cast to text and freed of its collation.
+        table: Its table.
+        column: Its column.
+        kind: What it holds.
+        not_null: It takes no NULL.
+        length: Most characters, or None.
+        unique: It is part of a unique index, so different values must stay different.
+    """
+
+    value: str
+    table: str
+    column: str
+    kind: Kind
+    not_null: bool = False
+    length: int | None = None
+    unique: bool = False
+
+
+@dataclass(kw_only=True)
+class Scope:
+    """What the expressions of one row need computed before them.
+
+    Attributes:
+        alias: The row's name in expressions.
+        joins: SQL of the joins that the innermost subquery needs, each once.
+    """
+
+    alias: str = "t"
+    joins: dict[str, str] = field(default_factory=dict)
+    _lets: dict[str, int] = field(default_factory=dict)
+    _levels: list[int] = field(default_factory=list)
+
+    def let(self, expression: str) -> str:
+        """Return a name for what an expression gives; the same expression gets the same name."""
+        if expression not in self._lets:
+            used = [int(number) for number in _LET.findall(expression)]
+            self._levels.append(1 + max((self._levels[number] for number in used), default=0))
+            self._lets[expression] = len(self._levels) - 1
+        return f"{self.alias}.careops_{self._lets[expression]}"
+
+    def digest(self, domain: str, text: str) -> str:
+        """Return a name for the keyed digest (32 bytes) of a text; NULL for NULL.
+
+        Args:
+            domain: What kind of thing it is; the same text gives unrelated digests in two domains.
+            text: SQL of the text.
+        """
+        return self.let(f"sha256({key(domain)} || textsend({text}))")
+
+    def select(self, columns: Mapping[str, str], source: str) -> str:
+        """Return the SELECT of these expressions by column over a FROM item that gives the row.
+
+        Args:
+            columns: Expression by output name.
+            source: ``FROM`` item (with joins and condition) for the innermost level.
+        """
+        wanted = ", ".join(f"{expression} AS {quoted(name)}" for name, expression in columns.items())
+        return f"SELECT {wanted} FROM {self.wrapped(source)}"
+
+    def wrapped(self, source: str) -> str:
+        """Return the FROM item whose row has all lets."""
+        inner = source
+        for level in range(1, max(self._levels, default=0) + 1):
+            lets = ", ".join(
+                f"{expression} AS careops_{number}"
+                for expression, number in self._lets.items()
+                if self._levels[number] == level
+            )
+            inner = f"(SELECT {self.alias}.*, {lets} FROM {inner} OFFSET 0) {self.alias}"
+        return inner
+
+
+def key(domain: str) -> str:
+    """Return SQL of the key of a domain, read once per statement."""
+    return f"(SELECT current_setting('{SETTINGS}.key_{domain}')::bytea)"
+
+
+def names(setting: str) -> str:
+    """Return SQL of a list, read once per statement.
+
+    It is an array of the fixed-width type `name`, so that taking an element costs the same wherever it is.
+    """
+    return f"(SELECT current_setting('{SETTINGS}.{setting}')::name[])"
+
+
+def quoted(identifier: str) -> str:
+    """Return an SQL identifier."""
+    return '"' + identifier.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """Return an SQL string literal, whatever `standard_conforming_strings` is."""
+    escaped = text.replace("'", "''")
+    return "E'" + escaped.replace("\\", "\\\\") + "'" if "\\" in text else f"'{escaped}'"
+
+
+def relation(table: str) -> str:
+    """Return the SQL name of a table as the schema names it: with its schema in front when not `public`."""
+    schema, dot, name = table.partition(".")
+    return f"{quoted(schema)}.{quoted(name)}" if dot else f"public.{quoted(table)}"
+
+
+def neutral(text: str) -> str:
+    """Return SQL of a text under the collation that compares bytes: any other can refuse to search or to fold."""
+    return f"({text})::text COLLATE {_C}"
+
+
+def small(digest: str, position: int) -> str:
+    """Return SQL of an integer from two bytes of a digest."""
+    return f"(get_byte({digest},{position})<<8|get_byte({digest},{position + 1}))"
+
+
+def large(digest: str, position: int) -> str:
+    """Return SQL of an integer from three bytes of a digest."""
+    return f"(get_byte({digest},{position})<<16|get_byte({digest},{position + 1})<<8|get_byte({digest},{position + 2}))"
+
+
+def hexadecimal(digest: str, count: int) -> str:
+    """Return SQL of the first bytes of a digest as hexadecimal digits."""
+    return f"encode(substr({digest},1,{count}),'hex')"
+
+
+def digits(digest: str, count: str) -> str:
+    """Return SQL of at most 64 decimal digits of a digest: 3.25 bits each, as six of sixteen values come twice."""
+    return f"left(translate(encode({digest},'hex'),'abcdef','012345'),{count})"
+
+
+def filled(value: str, expression: str) -> str:
+    """Return SQL that keeps the empty text empty."""
+    return f"CASE WHEN {value} = '' THEN '' ELSE {expression} END"
