@@ -66,6 +66,15 @@ def stack_names(site: str, environment: Environment) -> tuple[str, str]:
     return environment, f"{site}.{environment}"
 
 
+def local_host(namespace: str) -> str:
+    """Return the name a browser opens a forwarded port of an environment's edge by.
+
+    One for each environment, because browsers keep cookies by host name and send them to every port of it. Names
+    under `.localhost` mean this machine without any entry in a DNS (RFC 6761).
+    """
+    return f"{namespace}.localhost"
+
+
 def common_labels(name: str, component: str) -> dict[str, str]:
     """Return the labels every object of the platform carries, environment or not."""
     return {
@@ -110,15 +119,11 @@ class Naming:
 
     @property
     def local_host(self) -> str:
-        """The name a browser opens a forwarded port of the edge by.
-
-        One for each environment, because browsers keep cookies by host name and send them to every port of it. Names
-        under `.localhost` mean this machine without any entry in a DNS (RFC 6761).
-        """
-        return f"{self.namespace}.localhost"
+        """The name a browser opens a forwarded port of the edge by."""
+        return local_host(self.namespace)
 
     def edge_names(self, hostnames: tuple[str, ...]) -> tuple[str, ...]:
-        """Return every name the edge answers to and carries in its certificate: in the cluster, on this machine, public.
+        """Return every name the edge answers to and has a certificate for: in the cluster, on this machine, public.
 
         Args:
             hostnames: The public names, from the environment's settings.

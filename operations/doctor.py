@@ -11,6 +11,7 @@ from toolchain.errors import ToolchainError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from operations.certificates import CertificateStatus
     from operations.errors import Problem
     from operations.session import Session
     from toolchain.host import HostFacts
@@ -50,6 +51,7 @@ def examine(session: Session) -> tuple[Finding, ...]:
         ("settings", _look_at_settings),
         ("passphrase", _look_at_passphrase),
         ("cluster", _look_at_cluster),
+        ("certificates", _look_at_certificates),
         ("lock", _look_at_lock),
     )
     return tuple(finding for name, look in looks for finding in guarded(name, look, session))
@@ -85,6 +87,16 @@ def judge_host(host: HostFacts, problems: Sequence[Problem]) -> list[Finding]:
         ),
     ]
     return [*facts, *(_from_problem("machine", problem) for problem in problems)]
+
+
+def judge_certificate(stack: str, status: CertificateStatus) -> Finding:
+    """Return what there is to know about one edge's certificate; `up` mends a bad one, so it never blocks."""
+    return Finding(
+        name=f"certificate of {stack}",
+        verdict="note" if status.hint else "ok",
+        found=status.wording,
+        hint=status.hint,
+    )
 
 
 def _look_at_machine(session: Session) -> Iterable[Finding]:
@@ -140,6 +152,21 @@ def _look_at_cluster(session: Session) -> Iterable[Finding]:
 
     found, hint = live.describe_cluster(session)
     return [Finding(name="cluster", verdict="ok", found=found, hint=hint)]
+
+
+def _look_at_certificates(session: Session) -> Iterable[Finding]:
+    """Look at the edges' certificates; a cluster that does not answer is the finding of the look at the cluster."""
+    from operations import live
+    from operations.certificates import certificate_status, edge_tls_path, read_certificate
+
+    if not live.cluster_answers(session):
+        return []
+    read = live.cluster_reader(session)
+    statuses = (
+        (one.stack, certificate_status(read_certificate(read(edge_tls_path(one.namespace))), one))
+        for one in live.environments(session)
+    )
+    return [judge_certificate(stack, status) for stack, status in statuses if status]
 
 
 def _look_at_lock(session: Session) -> Iterable[Finding]:

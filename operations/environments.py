@@ -6,6 +6,7 @@ import difflib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from infra.naming import local_host
 from operations.errors import OperationError, Problem
 from operations.exit_codes import ExitCode
 
@@ -53,6 +54,15 @@ class Environment:
     def identity(self) -> str:
         """The `<site>/<environment>` label its database, filestore and secrets carry."""
         return f"{self.site}/{self.name}"
+
+    @property
+    def host(self) -> str:
+        """The name a browser opens it by: its own, so that no other environment gets its cookies."""
+        return local_host(self.namespace)
+
+    def url(self, port: int | None = None) -> str:
+        """Return its address on this machine while it is open, on its own port or another."""
+        return f"https://{self.host}:{port or self.port}"
 
 
 def default_port(site_index: int, name: str) -> int:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import base64
 import ssl
 import time
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from infra.naming import EDGE_TLS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from operations.certificates import Certificate
 
 LOGIN_PAGE = "/web/login"
 LOGIN_FORM = 'name="login"'
@@ -19,15 +21,21 @@ PAUSE_SECONDS = 2.0
 HTTP_OK = 200
 
 
-def certificate_authority(secret: dict[str, Any] | None) -> str | None:
-    """Return the environment's own authority (PEM) out of its Secret `edge-tls`, or None when it is not there yet."""
-    encoded = (secret or {}).get("data", {}).get("ca.crt")
-    return base64.b64decode(encoded).decode() if encoded else None
+def judge_certificate(certificate: Certificate | None, host: str, now: datetime | None = None) -> str | None:
+    """Return why no browser would accept the edge's certificate, which waiting does not mend; None when it would.
 
-
-def edge_tls_path(namespace: str) -> str:
-    """Return the API path of the Secret that holds the edge's certificate."""
-    return f"/api/v1/namespaces/{namespace}/secrets/{EDGE_TLS}"
+    Args:
+        certificate: What its Secret holds.
+        host: The name the environment is opened by.
+        now: Time of the judgement; this moment by default.
+    """
+    now = now or datetime.now(UTC)
+    if certificate is None:
+        return f"its Secret {EDGE_TLS} holds no certificate that can be read"
+    if certificate.ends <= now or host not in certificate.names:
+        who = "its own authority's" if certificate.own else "your own authority's: replace it there"
+        return f"the certificate in its Secret {EDGE_TLS} {certificate.fault(host, now)} ({who})"
+    return None
 
 
 def judge_page(status: int, body: str) -> str | None:
@@ -63,10 +71,11 @@ def wait_for_login(
         sleep(PAUSE_SECONDS)
 
 
-def fetch_login(port: int, authority: str) -> tuple[int, str]:
-    """Get the log-in page from a forwarded edge; the certificate must be the environment's own, for localhost.
+def fetch_login(host: str, port: int, authority: str) -> tuple[int, str]:
+    """Get the log-in page from a forwarded edge; the certificate must be the environment's own, for its own name.
 
     Args:
+        host: The name the environment is opened by; it need not be known to this machine's resolver.
         port: Port on 127.0.0.1.
         authority: PEM certificate of the environment's authority.
 
@@ -75,10 +84,12 @@ def fetch_login(port: int, authority: str) -> tuple[int, str]:
     """
     import httpx
 
-    context = ssl.create_default_context(cadata=authority)
+    from operations.loopback import LoopbackTransport
+
+    transport = LoopbackTransport(verify=ssl.create_default_context(cadata=authority))
     try:
-        with httpx.Client(verify=context, timeout=30.0, trust_env=False, follow_redirects=True) as client:
-            answer = client.get(f"https://localhost:{port}{LOGIN_PAGE}")
+        with httpx.Client(transport=transport, timeout=30.0, trust_env=False, follow_redirects=True) as client:
+            answer = client.get(f"https://{host}:{port}{LOGIN_PAGE}")
     except httpx.HTTPError as error:
         raise OSError(str(error)) from error
     return answer.status_code, answer.text

@@ -260,7 +260,7 @@ def up_parts(session: Session, chosen: ExistingCluster | None, *, refresh: bool 
     Raises:
         OperationError: With `USAGE`, when this platform is on the other kind of cluster already.
     """
-    from operations import deployment
+    from operations import deployment, drift
     from operations.existing import ExistingPart, refuse_change_of_cluster, refuse_other_context
 
     refuse_change_of_cluster(facts_kind(session), wants_existing=chosen is not None, state=session.paths.state)
@@ -279,9 +279,7 @@ def up_parts(session: Session, chosen: ExistingCluster | None, *, refresh: bool 
         check_networks=lambda chosen: catalogue.refuse_own_networks(
             session.paths.root, session.paths.facts, [one.stack for one in chosen]
         ),
-        deploy=lambda stack, step: deployment.deploy(
-            session, stack, step, refresh=refresh, lost=is_lost(session, stack)
-        ),
+        deploy=lambda stack, step: drift.deploy(session, stack, step, refresh=refresh),
         answers=lambda environment: login_complaint(session, environment),
         record=write_record(session.last_up),
     )
@@ -297,16 +295,19 @@ def is_lost(session: Session, stack: str) -> bool:
 
 def login_complaint(session: Session, environment: Environment) -> str | None:
     """Return what is wrong with an environment's log-in page through its edge, or None when it answers."""
+    from operations.certificates import certificate_authority, edge_tls_path, read_certificate
     from operations.forward import forward_command, forwarded
-    from operations.health import certificate_authority, edge_tls_path, fetch_login, wait_for_login
+    from operations.health import fetch_login, judge_certificate, wait_for_login
 
-    authority = certificate_authority(cluster_reader(session)(edge_tls_path(environment.namespace)))
-    if authority is None:
-        return "its Secret edge-tls has no certificate authority"
+    secret = cluster_reader(session)(edge_tls_path(environment.namespace))
+    authority = certificate_authority(secret)
+    complaint = judge_certificate(read_certificate(secret), environment.host)
+    if authority is None or complaint:
+        return complaint or "its Secret edge-tls has no certificate authority"
     command = forward_command(kubectl(session), session.paths.kubeconfig, environment.namespace, 0)
     try:
         with forwarded(command, child_environment(session)) as forward:
-            return wait_for_login(lambda: fetch_login(forward.port, authority))
+            return wait_for_login(lambda: fetch_login(environment.host, forward.port, authority))
     except OperationError as error:
         return error.problems[0].why
 

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from infra.naming import EDGE, ODOO_CRON, ODOO_WEB, OPERATOR_NAMESPACE, POSTGRESQL
+from operations.certificates import certificate_status, edge_tls_path, read_certificate
 from operations.up import half_deleted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from operations.certificates import CertificateStatus
     from operations.environments import Environment
     from operations.kube_api import Read
 
@@ -45,6 +47,7 @@ class EnvironmentStatus:
         web: Odoo pods that serve users.
         cron: Odoo pods that run scheduled actions; not every environment has them.
         edge: TLS proxies in front.
+        certificate: The edge's certificate.
         hint: What to do next, for a person.
         last_up: When it was last deployed, UTC; None when unknown.
     """
@@ -56,8 +59,14 @@ class EnvironmentStatus:
     web: Ready | None = None
     cron: Ready | None = None
     edge: Ready | None = None
+    certificate: CertificateStatus | None = None
     hint: str = ""
     last_up: str | None = None
+
+    @property
+    def healthy(self) -> bool:
+        """Whether users can work with it: every part is ready and their browsers accept its certificate."""
+        return self.state == "ready" and not (self.certificate and self.certificate.expired)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,6 +128,7 @@ def read_environment(read: Read, environment: Environment, last_up: str | None) 
         web=deployments[ODOO_WEB],
         cron=deployments[ODOO_CRON],
         edge=deployments[EDGE],
+        certificate=certificate_status(read_certificate(read(edge_tls_path(namespace))), environment),
         hint=_hint(environment, state),
         last_up=last_up,
     )
@@ -126,7 +136,7 @@ def read_environment(read: Read, environment: Environment, last_up: str | None) 
 
 def healthy(environments: Sequence[EnvironmentStatus], platform: Sequence[PartStatus]) -> bool:
     """Return whether everything looked at works."""
-    return all(status.state == "ready" for status in environments) and all(part.healthy for part in platform)
+    return all(status.healthy for status in environments) and all(part.healthy for part in platform)
 
 
 def _judge(namespace: dict[str, Any], needed: tuple[Ready | None, ...], optional: Ready | None) -> State:

@@ -38,7 +38,8 @@ class EnvironmentSecrets(pulumi.ComponentResource):
     """Make what is missing of the environment's secrets; renew the edge's certificate, overwrite nothing else.
 
     Creates a ServiceAccount (the only one whose pod gets a token), a Role that may create secrets, read the named
-    ones and update the edge's certificate, its RoleBinding, and a Job. Implements 45 CFR 164.312(d), authentication, and 164.312(e)(2)(ii), encryption.
+    ones and update the edge's certificate, its RoleBinding, and a Job. Implements 45 CFR 164.312(d), authentication,
+    and 164.312(e)(2)(ii), encryption.
     """
 
     odoo: pulumi.Output[str]

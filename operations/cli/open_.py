@@ -76,7 +76,7 @@ def access(environment: Environment, port: int, login: str) -> dict[str, str]:
 
     return {
         "name": environment.stack,
-        "url": f"https://localhost:{port}",
+        "url": environment.url(port),
         "login": login,
         "password_command": secret(ODOO_SECRETS, "admin_password"),
         "authority_command": secret(EDGE_TLS, "ca.crt"),
@@ -95,3 +95,5 @@ def _tell(found: dict[str, str], *, as_json: bool) -> None:
     out.print(f"password  {found['password_command']}", markup=False, soft_wrap=True)
     out.print(f"authority {found['authority_command']}", markup=False, soft_wrap=True)
     out.print("          (import it in the browser, or accept the warning: the certificate is the environment's own)")
+    host = found["url"].removeprefix("https://").partition(":")[0]
+    out.print(f"If a program does not find {host}, write into /etc/hosts: 127.0.0.1 {host}", markup=False)

@@ -65,8 +65,7 @@ def report(
         "healthy": healthy(found, platform),
         "platform": [asdict(part) | {"healthy": part.healthy} for part in platform],
         "environments": [
-            {"name": one.stack, "healthy": one.state == "ready", "url": f"https://localhost:{environment.port}"}
-            | asdict(one)
+            {"name": one.stack, "healthy": one.healthy, "url": environment.url()} | asdict(one)
             for environment, one in zip(environments, found, strict=True)
         ],
     }
@@ -87,6 +86,7 @@ def _show(
         "WEB",
         "CRON",
         "EDGE",
+        "CERTIFICATE",
         "NAMESPACE",
         "URL WHEN OPEN",
         "LAST UP",
@@ -98,8 +98,9 @@ def _show(
                 cell(one.web),
                 cell(one.cron),
                 cell(one.edge),
+                cell(one.certificate),
                 one.namespace,
-                f"https://localhost:{environment.port}",
+                environment.url(),
                 cell(one.last_up),
             )
             for environment, one in zip(environments, found, strict=True)
@@ -109,3 +110,5 @@ def _show(
     for one in found:
         if one.state != "ready":
             say(f"{one.stack} is {one.state}: {one.hint}")
+        if one.certificate and one.certificate.hint:
+            say(f"{one.stack}: its certificate {one.certificate.wording}: {one.certificate.hint}")

@@ -112,7 +112,7 @@ def report(record: Record, environments: Sequence[Environment]) -> dict:
                 "name": environment.stack,
                 "namespace": environment.namespace,
                 "open": f"./careops open {environment.stack}",
-                "url": f"https://localhost:{environment.port}",
+                "url": environment.url(),
             }
             for environment in environments
         ],
@@ -128,7 +128,7 @@ def _show(record: Record, environments: Sequence[Environment], *, embedded: bool
     names = ", ".join(environment.stack for environment in environments)
     say(f"\nRunning: {names}. What to do next:")
     for environment in environments:
-        say(f"  ./careops open {environment.stack:<12} then https://localhost:{environment.port} in a browser")
+        say(f"  ./careops open {environment.stack:<12} then {environment.url()} in a browser")
     say("  ./careops status            what runs, and how well")
     if embedded:
         say("  ./careops stop              pause everything; data stays")

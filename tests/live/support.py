@@ -17,6 +17,7 @@ from kubernetes.stream import stream
 from tenacity import retry, stop_after_delay, wait_fixed
 
 from infra.naming import EDGE_TLS, ODOO_SECRETS, Naming
+from operations.loopback import LoopbackTransport
 from toolchain.paths import Paths
 
 if TYPE_CHECKING:
@@ -153,8 +154,8 @@ def browser(platform: Platform, environment: str, tmp: Path) -> Iterator[Browser
     with (
         forwarded(platform, namespace, "service/edge", 8443) as port,
         httpx.Client(
-            base_url=f"https://localhost:{port}",
-            verify=ssl.create_default_context(cafile=str(authority)),
+            base_url=f"https://{platform.naming(environment).local_host}:{port}",
+            transport=LoopbackTransport(verify=ssl.create_default_context(cafile=str(authority))),
             follow_redirects=True,
             timeout=60,
         ) as http,

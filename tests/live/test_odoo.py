@@ -70,7 +70,17 @@ def test_the_edge_speaks_no_old_tls(platform: Platform) -> None:
         context.maximum_version = ssl.TLSVersion.TLSv1_1
     namespace = platform.naming("prod").namespace
     with forwarded(platform, namespace, "service/edge", 8443) as port, pytest.raises(httpx.ConnectError):
-        httpx.get(f"https://localhost:{port}/", verify=context)
+        httpx.get(f"https://127.0.0.1:{port}/", verify=context)
+
+
+@pytest.mark.parametrize("name", ["localhost", "127.0.0.1", "riverside-test.localhost"])
+def test_the_edge_answers_to_no_name_that_another_environment_has_too(
+    platform: Platform, tmp_path: Path, name: str
+) -> None:
+    with browser(platform, "dev", tmp_path) as user:
+        answer = user.http.get("/web/login", headers={"Host": f"{name}:{user.http.base_url.port}"})
+    assert answer.status_code == 421
+    assert "set-cookie" not in answer.headers
 
 
 def test_the_websocket_route_upgrades(platform: Platform, environment: str, tmp_path: Path) -> None:

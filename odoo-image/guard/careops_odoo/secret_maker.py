@@ -10,6 +10,7 @@ from .certificates import judge, make_edge_certificate
 from .errors import Refused
 from .identity import Mark, check
 from .kubernetes import Secret
+from .login import SERIAL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -24,6 +25,8 @@ IDENTITY_KEY = "identity"
 ADMIN_LOGIN = "admin"
 PASSWORD_BYTES = 24
 """Random bytes of a password: 192 bits, 32 characters."""
+SERIAL_BYTES = 8
+"""Random bytes of a serial: enough that no two Secrets of an environment ever have the same."""
 
 
 class SecretStore(Protocol):
@@ -125,6 +128,7 @@ def _login(identity: str) -> tuple[str, dict[str, bytes]]:
         "admin_login": ADMIN_LOGIN,
         "admin_password": secrets.token_urlsafe(PASSWORD_BYTES),
         "master_password": secrets.token_urlsafe(PASSWORD_BYTES),
+        SERIAL: secrets.token_hex(SERIAL_BYTES),
     }
     return "Opaque", {key: value.encode() for key, value in values.items()}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import datetime
 import http.server
 import json
@@ -14,6 +15,8 @@ from careops_odoo.errors import Refused, Unavailable
 from careops_odoo.kubernetes import Api, Secret
 from careops_odoo.secret_maker import make_missing
 from cryptography import x509
+
+from operations.certificates import RENEWAL_DAYS, read_certificate
 
 NOW = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 LABELS = {"careops.io/environment": "dev"}
@@ -54,7 +57,7 @@ def test_both_secrets_are_made_with_every_key_and_no_value_reaches_the_log():
     store = Store()
     lines = made(store)
     login, tls = store.secrets["odoo-secrets"], store.secrets["edge-tls"]
-    assert set(login.values) == {"identity", "admin_login", "admin_password", "master_password"}
+    assert set(login.values) == {"identity", "admin_login", "admin_password", "master_password", "login_serial"}
     assert login.values["identity"] == b"riverside/dev"
     assert len(login.values["admin_password"]) >= 32
     assert tls.kind == "kubernetes.io/tls"
@@ -100,6 +103,13 @@ def test_a_certificate_with_more_than_sixty_days_left_and_every_name_in_any_orde
     store = Store(found)
     assert made(store)[1].startswith("secret edge-tls: kept;")
     assert store.secrets["edge-tls"] is found
+
+
+def test_the_job_and_the_commands_judge_a_certificate_alike():
+    assert datetime.timedelta(days=RENEWAL_DAYS) == RENEWAL
+    found = read_certificate({"data": {"tls.crt": base64.b64encode(tls_secret().values["tls.crt"]).decode()}})
+    assert found is not None
+    assert found.own
 
 
 def test_a_certificate_of_another_authority_is_never_replaced_and_its_faults_are_told():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import datetime as dt
 import os
 import socket
@@ -19,8 +18,9 @@ from cryptography.x509.oid import NameOID
 from operations.errors import OperationError
 from operations.exit_codes import ExitCode
 from operations.forward import forward_command, forwarded, refuse_taken_port
-from operations.health import certificate_authority, fetch_login, judge_page, wait_for_login
+from operations.health import fetch_login, judge_page, wait_for_login
 
+HOST = "riverside-dev.localhost"
 PAGE = '<form><input name="login"/></form>'
 
 
@@ -86,18 +86,11 @@ def test_waiting_ends_with_the_page_or_after_two_minutes_with_the_last_complaint
     assert now[0] >= 120
 
 
-def test_the_authority_comes_out_of_the_environments_own_secret():
-    secret = {"data": {"ca.crt": base64.b64encode(b"PEM").decode()}}
-    assert certificate_authority(secret) == "PEM"
-    assert certificate_authority(None) is None
-    assert certificate_authority({"data": {}}) is None
-
-
 @pytest.fixture(scope="module")
 def tls_server(tmp_path_factory):
-    """A server on loopback with a certificate of its own authority for localhost."""
+    """A server on loopback with a certificate of its own authority for one environment's name, and for that alone."""
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, HOST)])
     now = dt.datetime.now(dt.UTC)
     certificate = (
         x509.CertificateBuilder()
@@ -107,7 +100,7 @@ def tls_server(tmp_path_factory):
         .serial_number(1)
         .not_valid_before(now - dt.timedelta(hours=1))
         .not_valid_after(now + dt.timedelta(hours=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(HOST)]), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
     )
@@ -120,7 +113,12 @@ def tls_server(tmp_path_factory):
 
     class Page(BaseHTTPRequestHandler):
         def do_GET(self):
-            self.send_response(200 if self.path == "/web/login" else 404)
+            name = self.headers["Host"].partition(":")[0]
+            if self.path == "/web/login":
+                self.send_response(303)
+                self.send_header("Location", "/web/login?once")
+            else:
+                self.send_response(200 if (self.path, name) == ("/web/login?once", HOST) else 404)
             self.end_headers()
             self.wfile.write(PAGE.encode())
 
@@ -136,9 +134,25 @@ def tls_server(tmp_path_factory):
     server.shutdown()
 
 
-def test_the_log_in_page_is_fetched_over_verified_tls(tls_server):
+def test_the_log_in_page_is_fetched_by_the_environments_name_which_no_resolver_needs_to_know(tls_server, monkeypatch):
     port, authority = tls_server
-    assert judge_page(*fetch_login(port, authority)) is None
+    asked = []
+    look_up = socket.getaddrinfo
+
+    def noted(host, *rest, **more):
+        asked.append(host)
+        return look_up(host, *rest, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", noted)
+    assert judge_page(*fetch_login(HOST, port, authority)) is None, "also after a redirect"
+    assert set(asked) <= {"127.0.0.1"}
+
+
+def test_a_certificate_of_another_environment_is_refused(tls_server):
+    port, authority = tls_server
+    for other in ("riverside-prod.localhost", "localhost"):
+        with pytest.raises(OSError, match=r"(?i)certificate"):
+            fetch_login(other, port, authority)
 
 
 def test_a_certificate_of_another_authority_is_refused(tls_server):
@@ -146,4 +160,4 @@ def test_a_certificate_of_another_authority_is_refused(tls_server):
     other = next(iter(ssl.create_default_context().get_ca_certs(binary_form=True)), None)
     assert other is not None, "this machine trusts no authority at all"
     with pytest.raises(OSError, match=r"(?i)certificate"):
-        fetch_login(port, ssl.DER_cert_to_PEM_cert(other))
+        fetch_login(HOST, port, ssl.DER_cert_to_PEM_cert(other))
