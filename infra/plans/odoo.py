@@ -30,6 +30,7 @@ WORKLOADS: dict[Role, str] = {"web": naming.ODOO_WEB, "cron": naming.ODOO_CRON, 
 # Loading 160 modules takes 6 s on a quiet core; four environments starting at once on two cores take minutes.
 STARTUP_SECONDS = 600
 _PROBE_SECONDS = 5
+READY_PATH, LIVE_PATH = "/careops/ready", "/careops/live"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,12 +95,13 @@ def plan_odoo(stack: StackSettings, facts: ClusterFacts) -> OdooPlan:
 
 
 def _web_probes() -> dict[str, Any]:
-    """Return web's probes.
+    """Return web's probes, both answered by the image beside Odoo (careops_odoo/serving.py).
 
-    Only readiness asks for the database: restarting Odoo does not mend PostgreSQL, so liveness must not depend on it.
+    Only readiness asks for the database, the pod's own: while a migration has closed it nobody is sent here. Restarting
+    Odoo does not open it, so liveness must not depend on it. Odoo's own /web/health asks another database.
     """
-    light = {"httpGet": {"path": "/web/health", "port": "http"}, "timeoutSeconds": 5}
-    with_database = {"httpGet": {"path": "/web/health?db_server_status=1", "port": "http"}, "timeoutSeconds": 5}
+    light = {"httpGet": {"path": LIVE_PATH, "port": "http"}, "timeoutSeconds": 5}
+    with_database = {"httpGet": {"path": READY_PATH, "port": "http"}, "timeoutSeconds": 5}
     return {
         "startupProbe": {
             **with_database,

@@ -26,15 +26,15 @@ NAME = "odoo-baselines"
 DUMP, FILESTORE, MODULES = "database.dump", "filestore.tar", "modules.json"
 SOCKETS = "/run/postgresql"
 
-_RECIPE = 1
+_RECIPE = 2
 """Grows when the way baselines are made changes."""
 
 
 def key(odoo: Path, postgresql: Path) -> str:
-    """Stands for what decides a baseline: the packages of both images and the list of modules."""
+    """Stands for what decides a baseline: the packages of both images, modules and languages."""
     session = Path(__file__).with_name("baseline_session.py").read_text(encoding="utf-8")
     locks = [(artifact / LOCK).read_text(encoding="utf-8") for artifact in (odoo, postgresql)]
-    return content_key(_RECIPE, session, locks, specs.BASELINE_MODULES)
+    return content_key(_RECIPE, session, locks, specs.BASELINE_MODULES, specs.BASELINE_LANGUAGES)
 
 
 def build(paths: Paths, odoo: Path, postgresql: Path, reporter: Reporter) -> Path:
@@ -75,6 +75,7 @@ def _build(paths: Paths, odoo: Path, postgresql: Path, reporter: Reporter, folde
             {
                 "scratch": str(scratch),
                 "modules": list(specs.BASELINE_MODULES),
+                "languages": list(specs.BASELINE_LANGUAGES),
                 "odoo_uid": specs.ODOO_USER.number,
                 "postgresql_uid": specs.POSTGRESQL_USER.number,
                 "postgresql_major": specs.POSTGRESQL_MAJOR,

@@ -6,11 +6,14 @@ import os
 import subprocess
 import tarfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from odoo_image.postgresql_session import Postgresql
 from toolchain.images.layers import SOURCE_DATE_EPOCH
 from toolchain.images.sandbox import Inside, enter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 SOCKETS = "/run/postgresql"
 ROLE = "odoo"
@@ -56,6 +59,7 @@ def main() -> None:
         modules = ",".join(arguments["modules"])
         odoo("server", "-d", "standard", "--no-http", "--stop-after-init", "--without-demo", "-i", modules)
         check_installed(postgresql, "standard", arguments["modules"])
+        load_languages(odoo, postgresql, "standard", arguments["languages"])
         say("keeping the standard baseline")
         keep(postgresql, scratch, "standard")
         say("loading demo data")
@@ -67,6 +71,7 @@ def main() -> None:
         if failures != "0":
             raise SystemExit(f"demo data of {failures} module(s) could not be loaded; see the messages above")
         postgresql.sql("demo", *EMPTY_OUTBOX)
+        load_languages(odoo, postgresql, "demo", arguments["languages"])  # again, for what demo data brought
         say("keeping the demo baseline")
         keep(postgresql, scratch, "demo")
 
@@ -82,6 +87,16 @@ def check_installed(postgresql: Postgresql, database: str, modules: list[str]) -
     absent = sorted(set(modules) - set(rows.splitlines()))
     if absent:
         raise SystemExit(f"Odoo did not install {', '.join(absent)}; see the messages above")
+
+
+def load_languages(odoo: Callable[..., None], postgresql: Postgresql, database: str, codes: list[str]) -> None:
+    """Load translations once the modules are there, as a first start would: the website stays in one language."""
+    say(f"loading languages: {database}")
+    odoo("i18n", "loadlang", "-d", database, "-l", *codes)
+    active = postgresql.sql(database, "SELECT code FROM res_lang WHERE active").splitlines()
+    absent = sorted(set(codes) - set(active))
+    if absent:
+        raise SystemExit(f"Odoo did not load the languages {', '.join(absent)}; see the messages above")
 
 
 def keep(postgresql: Postgresql, scratch: Path, database: str) -> None:

@@ -138,16 +138,21 @@ class _Images:
 
     def checksums(self, reporter: Reporter) -> dict[str, str]:
         """Return the Odoo image's modules, hashing the root file system at most once."""
-        return json.loads((self._checksums(reporter) / "modules.json").read_text(encoding="utf-8"))
+        return json.loads((self._modules(reporter) / "modules.json").read_text(encoding="utf-8"))
 
-    def _checksums(self, reporter: Reporter) -> Path:
+    def _modules(self, reporter: Reporter) -> Path:
         odoo = self.rootfs(specs.ODOO, reporter)
 
         def make(folder: Path) -> None:
             found = modules.module_checksums(odoo / rootfs.TAR, specs.ADDONS)
-            (folder / "modules.json").write_text(json.dumps(found, indent=0, sort_keys=True), encoding="utf-8")
+            release = {
+                "package": rootfs.packages(odoo)["odoo-19"],
+                "versions": modules.module_versions(odoo / rootfs.TAR, specs.ADDONS, specs.ODOO_VERSION),
+            }
+            for name, document in (("modules.json", found), ("release.json", release)):
+                (folder / name).write_text(json.dumps(document, indent=0, sort_keys=True), encoding="utf-8")
 
-        key = content_key(1, rootfs.tar_digest(odoo), specs.ADDONS)
+        key = content_key(2, rootfs.tar_digest(odoo), specs.ADDONS, specs.ODOO_VERSION)
         return Store(self._paths.cache, reporter).put("odoo-modules", key, make)
 
     def odoo(self, reporter: Reporter) -> None:
@@ -155,8 +160,10 @@ class _Images:
         context = {
             "guard/careops_odoo": specs.GUARD / "careops_odoo",
             "careops-odoo": specs.GUARD / "careops-odoo",
+            "careops-odoo-server": specs.GUARD / "careops-odoo-server",
             "odoo.conf.j2": specs.TEMPLATES / "odoo.conf.j2",
-            "modules.json": self._checksums(reporter) / "modules.json",
+            "modules.json": self._modules(reporter) / "modules.json",
+            "release.json": self._modules(reporter) / "release.json",
         }
         values = {
             "odoo_version": specs.ODOO_VERSION,

@@ -1,7 +1,8 @@
-"""Checksums of Odoo's modules, by which a migration notices what a new image changes."""
+"""Checksums and versions of Odoo's modules: what a new image changes, and whether it is newer at all."""
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import tarfile
 from collections import defaultdict
@@ -44,6 +45,36 @@ def module_checksums(rootfs: Path, addons: str) -> dict[str, str]:
             if inner == [MANIFEST]:
                 modules.add(module)
     return {module: _digest(files[module]) for module in sorted(modules)}
+
+
+def module_versions(rootfs: Path, addons: str, series: str) -> dict[str, str]:
+    """Read the version of every Odoo module of a root file system.
+
+    Args:
+        rootfs: Its tar.
+        addons: Folder of the modules inside it.
+        series: Odoo's series, for example ``19.0``.
+
+    Returns:
+        Module -> version as Odoo records it in the database: ``1.3`` of a manifest becomes ``19.0.1.3``.
+    """
+    folder = PurePosixPath(addons.lstrip("/"))
+    versions: dict[str, str] = {}
+    with tarfile.open(rootfs) as archive:
+        for member in archive:
+            name = PurePosixPath(member.name)
+            if not (member.isfile() and name.name == MANIFEST and name.parent.parent == folder):
+                continue
+            content = archive.extractfile(member)
+            manifest = ast.literal_eval(content.read().decode()) if content else {}
+            versions[name.parent.name] = _recorded(str(manifest.get("version", "1.0")), series)
+    return dict(sorted(versions.items()))
+
+
+def _recorded(version: str, series: str) -> str:
+    # Odoo's adapt_version: a version of up to three parts is the module's own, the series comes before it.
+    own = version.count(".") < 3 and not version.startswith(series)  # noqa: PLR2004 - three parts
+    return f"{series}.{version}" if own else version
 
 
 def _digest(files: list[tuple[str, str]]) -> str:

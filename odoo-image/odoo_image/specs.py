@@ -35,6 +35,10 @@ BASELINE_MODULES = (
 )
 """Installed in every baseline: what healthcare organisations use of the community edition. A site adds its own."""
 
+BASELINE_LANGUAGES = ("fr_FR",)
+"""Loaded in every baseline beside en_US: those of the sites in this repository, because loading one at the first start
+costs a third of it. A site may name others; what a baseline has and a site does not name is switched off there."""
+
 BASELINES = ("standard", "demo")
 
 GUARD = Path(__file__).parents[1] / "guard"

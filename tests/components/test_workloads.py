@@ -242,8 +242,8 @@ def test_a_service_comes_after_the_deployment_that_makes_it_ready(environment):
 
 def test_liveness_of_web_does_not_depend_on_the_database(environment):
     web = environment.pods()[naming.ODOO_WEB]["spec"]["containers"][0]
-    assert web["readinessProbe"]["httpGet"]["path"] == "/web/health?db_server_status=1"
-    assert web["livenessProbe"]["httpGet"]["path"] == "/web/health"
+    assert web["readinessProbe"]["httpGet"]["path"] == "/careops/ready"
+    assert web["livenessProbe"]["httpGet"]["path"] == "/careops/live"
 
 
 def migration_name(cluster):

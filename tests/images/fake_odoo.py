@@ -44,6 +44,7 @@ with connection, connection.cursor() as cursor:
         for module in [*words.get("-i", "").split(","), *words.get("-u", "").split(",")]:
             if module:
                 cursor.execute(
-                    "INSERT INTO ir_module_module VALUES (%s, %s) ON CONFLICT (name) DO UPDATE SET state = %s",
-                    (module, state, state),
+                    "INSERT INTO ir_module_module VALUES (%s, %s, '19.0.1.0') ON CONFLICT (name) DO UPDATE"
+                    " SET state = excluded.state",
+                    (module, state),
                 )

@@ -24,8 +24,14 @@ CLOSED_PATHS = (
     "/xmlrpc/2/db",
     "/xmlrpc/db",
     "/jsonrpc",
+    "/careops/ready",
+    "/%63areops/live",
 )
-"""The database manager and the services that create, copy, dump and drop databases."""
+"""The database manager, the services that create, copy, dump and drop databases, and the kubelet's probes."""
+
+
+UNSERVED_PATHS = ("/503", "/gone")
+"""Odoo's answer while its database is closed, and no answer at all."""
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +118,8 @@ BACKEND = """
 import http.server, json, sys, threading
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
+        if self.path == "/gone": self.close_connection = True; return
+        if self.path in ("/503", "/500"): self.send_error(int(self.path[1:])); return
         body = json.dumps([self.path, dict(self.headers), self.server.server_port]).encode()
         self.send_response(200); self.send_header("Set-Cookie", "session_id=x; HttpOnly"); self.end_headers()
         self.wfile.write(body)
@@ -168,6 +176,8 @@ def edge_answers(trees, certificate, tmp_path_factory):
         "/xmlrpc/2/common",
         "/json/2/res.partner/search",
         "/web/databases-of-plants",
+        *UNSERVED_PATHS,
+        "/500",
     ]
     binds = (Bind(source=str(certificate), target="/run/careops/edge-tls"),)
     mounted = [Tree(root=str(trees / "edge"), binds=binds), Tree(root=str(trees / "odoo"))]
@@ -228,6 +238,20 @@ def test_the_database_manager_and_database_services_are_closed(edge_answers, pat
 @pytest.mark.parametrize("path", ["/xmlrpc/2/common", "/json/2/res.partner/search", "/web/databases-of-plants"])
 def test_what_integrations_use_stays_open(edge_answers, path):
     assert edge_answers[path][0] == 200
+
+
+@pytest.mark.parametrize("path", UNSERVED_PATHS)
+def test_a_closed_database_and_a_missing_odoo_are_a_maintenance_page_that_says_when_to_come_back(edge_answers, path):
+    status, headers, body = edge_answers[path]
+    assert (status, "Under maintenance" in body) == (503, True)
+    assert int(headers["Retry-After"]) > 0
+    assert headers["Cache-Control"] == "no-store"
+    assert "max-age=31536000" in headers["Strict-Transport-Security"], "a location with headers loses the server's"
+
+
+def test_an_error_of_odoo_itself_is_not_called_maintenance(edge_answers):
+    status, _, body = edge_answers["/500"]
+    assert (status, "maintenance" in body) == (500, False)
 
 
 def test_the_edge_does_not_tell_its_version(edge_answers):

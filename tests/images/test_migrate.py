@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
 import tarfile
+import textwrap
 import time
 from pathlib import Path
 
@@ -19,14 +21,16 @@ from toolchain.images.sandbox import Inside, Session, scratch
 pytestmark = pytest.mark.live
 
 MODULES = {"base": "1", "crm": "1", "stock": "1"}
+VERSIONS = {"base": "19.0.1.3", "crm": "19.0.1.9", "stock": "19.0.1.0"}
 SCHEMA = """
     CREATE TABLE ir_config_parameter (key text PRIMARY KEY, value text, create_uid int, write_uid int,
         create_date timestamp, write_date timestamp);
-    CREATE TABLE ir_module_module (name text PRIMARY KEY, state text);
+    CREATE TABLE ir_module_module (name text PRIMARY KEY, state text, latest_version text);
     CREATE TABLE res_lang (code text PRIMARY KEY, active boolean);
     CREATE TABLE wishes (document text);
     CREATE TABLE customers (name text);
-    INSERT INTO ir_module_module VALUES ('base', 'installed'), ('crm', 'installed'), ('hr', 'uninstalled');
+    INSERT INTO ir_module_module VALUES ('base', 'installed', '19.0.1.3'), ('crm', 'installed', '19.0.1.9'),
+        ('hr', 'uninstalled', NULL);
     INSERT INTO res_lang VALUES ('en_US', true), ('fr_FR', false);
 """
 
@@ -110,8 +114,10 @@ def started(pod):
     return pod
 
 
-def image(pod: Pod, modules: dict[str, str]) -> None:
-    (pod.tree / "usr/share/careops/modules.json").write_text(json.dumps(modules))
+def image(pod: Pod, modules: dict[str, str], package: str = "19.0.0-2", **versions: str) -> None:
+    share = pod.tree / "usr/share/careops"
+    (share / "modules.json").write_text(json.dumps(modules))
+    (share / "release.json").write_text(json.dumps({"package": package, "versions": {**VERSIONS, **versions}}))
 
 
 def behave(pod: Pod, how: str) -> None:
@@ -351,6 +357,78 @@ def test_a_module_that_the_image_lacks_is_refused_before_anything_is_touched(pod
     done = pod.careops("migrate")
     assert (done.returncode, "helpdesk" in done.stderr) == (78, True)
     assert "close" not in steps(done.stderr)
+
+
+@pytest.mark.parametrize(
+    ("package", "versions", "why"),
+    [
+        ("19.0.0-1", {}, "Odoo 19.0.0-1 < 19.0.0-2"),
+        ("19.0.0-2", {"crm": "19.0.1.8"}, "crm 19.0.1.8 < 19.0.1.9"),
+    ],
+    ids=["an older package", "an older module"],
+)
+def test_an_older_image_is_refused_before_anything_is_touched_and_a_newer_one_is_not(started, package, versions, why):
+    before, oid = state(started), started.sql("postgres", "SELECT oid FROM pg_database WHERE datname = 'odoo'")
+    image(started, {**MODULES, "crm": "0"}, package, **versions)
+    done = started.careops("migrate")
+    assert (done.returncode, why in done.stderr) == (78, True), done.stderr
+    assert steps(done.stderr) == ["lock"]
+    assert state(started) == before
+    assert started.sql("postgres", "SELECT oid FROM pg_database WHERE datname = 'odoo'") == oid
+    image(started, {**MODULES, "crm": "2"}, "19.0.0-3", crm="19.0.1.10")
+    assert started.careops("migrate").returncode == 0
+    recorded = "SELECT value FROM ir_config_parameter WHERE key = 'careops.release'"
+    assert started.sql("odoo", recorded) == "19.0.0-3"
+
+
+CONNECT = """
+    import psycopg2
+    from careops_odoo import settings
+    from careops_odoo.fence import Fence, end_pod, fenced
+    import json, os, sys
+    pod = settings.read_pod(os.environ)
+    fence = Fence(database=pod.database, identity=pod.identity, modules=json.loads(os.environ["IMAGE"]), end=end_pod)
+    kind = fenced(psycopg2.extensions.connection, fence)
+    sys.stdout.write("begun\\n"); sys.stdout.flush()
+    while True:
+        try:
+            with psycopg2.connect(host=pod.host, user=pod.user, dbname=pod.database, connection_factory=kind) as opened:
+                with opened.cursor() as cursor:
+                    cursor.execute("INSERT INTO customers VALUES (%s)", (os.environ["IMAGE"],))
+            opened.close()
+        except psycopg2.OperationalError:
+            pass
+"""
+
+
+def test_a_pod_that_never_stops_connecting_writes_nothing_into_a_database_that_was_migrated_for_another_image(started):
+    old, new = json.dumps(MODULES), {**MODULES, "crm": "2"}
+    program = "import sys; sys.path.insert(0, '/opt/careops')\n" + textwrap.dedent(CONNECT)
+    inside = Inside(
+        tree=str(started.tree),
+        argv=("/usr/bin/python3", "-c", program),
+        uid=ODOO_UID,
+        env=started.environment(IMAGE=old),
+    )
+    writer = subprocess.Popen(
+        started.session.command(inside), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        assert writer.stdout
+        assert writer.stdout.readline() == "begun\n"
+        time.sleep(0.5)
+        image(started, new)
+        done = started.careops("migrate")
+        assert done.returncode == 0, done.stderr
+        _, log = writer.communicate(timeout=20)
+    finally:
+        writer.kill()
+    assert writer.returncode == 75, log
+    assert "migrated for another image; modules that differ: crm" in log
+    started.sql("postgres", "ALTER DATABASE odoo_previous ALLOW_CONNECTIONS true")
+    counts = [started.sql(name, "SELECT count(*) FROM customers") for name in ("odoo", "odoo_previous")]
+    assert counts[0] == counts[1], "every row is from before the copy"
+    assert int(counts[0]) > 1, "it must have been writing"
 
 
 def test_an_image_without_a_baseline_says_which_image_to_use(pod):

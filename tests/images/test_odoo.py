@@ -63,6 +63,84 @@ print(json.dumps({
 """
 
 
+WATCHER = """
+import http.cookiejar, json, sys, threading, time, urllib.error, urllib.request
+opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar()))
+def ask(path, body=None):
+    request = urllib.request.Request("http://127.0.0.1:8069" + path, body, {"Content-Type": "application/json"})
+    try:
+        with opener.open(request, timeout=60) as answer:
+            return answer.status, answer.read()
+    except urllib.error.HTTPError as error:
+        return error.code, json.dumps(dict(error.headers)).encode()
+    except OSError:
+        return 0, b""
+def rpc(path, **params):
+    return json.loads(ask(path, json.dumps({"jsonrpc": "2.0", "method": "call", "params": params}).encode())[1])
+def until_ready():
+    while ask("/careops/ready")[0] != 200: time.sleep(0.5)
+login, password = json.loads(input())
+until_ready()
+assert "result" in rpc("/web/session/authenticate", db="odoo", login=login, password=password)
+print("watching", flush=True)
+seen, stop = [], threading.Event()
+def watch():
+    while not stop.is_set():
+        page, headers = ask("/odoo")
+        sample = [ask("/careops/live")[0], ask("/careops/ready")[0], page]
+        if page == 503: assert "Retry-After" in json.loads(headers), headers
+        if sample not in seen: seen.append(sample)
+        time.sleep(0.1)
+watching = threading.Thread(target=watch); watching.start()
+input()
+stop.set(); watching.join()
+until_ready()
+call = {"model": "res.partner", "method": "search_count", "args": [[]], "kwargs": {}}
+count = rpc("/web/dataset/call_kw/res.partner/search_count", **call)
+print(json.dumps({"seen": seen, "same session": "result" in count}))
+"""
+
+LANGUAGES = {"standard": ["fr_FR", "en_US"], "demo": ["nl_NL", "en_US"]}
+"""One that the baselines bring, and one that the first start has to load while theirs is not wanted."""
+
+WORKERS = {"standard": 0, "demo": 2}
+"""Threads in one process, and a process for each worker and for the long-poll."""
+
+
+def write_settings(pod: Pod, baseline: str, **changes: object) -> None:
+    pod.write_settings(
+        **{
+            "languages": LANGUAGES[baseline],
+            "baseline": baseline,
+            "workers": WORKERS[baseline],
+            "modules": list(specs.BASELINE_MODULES),
+            **changes,
+        }
+    )
+
+
+def web_command(pod: Pod) -> list[str]:
+    argv = ("/usr/local/bin/careops-odoo", "web")
+    return pod.session.command(
+        Inside(tree=str(pod.tree), argv=argv, uid=ODOO_UID, env=pod.environment(CAREOPS_WAIT_SECONDS="30"))
+    )
+
+
+def end_servers(pod: Pod) -> None:
+    """End what serves in the sandbox; the command that started it from outside is only its waiting parent."""
+    pod.python(
+        """
+        import os, pathlib, signal
+        for process in pathlib.Path("/proc").glob("[0-9]*"):
+            try:
+                if b"careops-odoo-server" in (process / "cmdline").read_bytes():
+                    os.kill(int(process.name), signal.SIGKILL)
+            except OSError:
+                pass
+        """
+    )
+
+
 @pytest.fixture(scope="module", params=specs.BASELINES)
 def environment(request):
     """An environment after its first start from one of the baselines."""
@@ -81,9 +159,7 @@ def environment(request):
             pod.sql("postgres", "CREATE ROLE odoo LOGIN CREATEDB", "CREATE DATABASE odoo OWNER odoo")
             # As the operator does in every database: an extension that the baseline does not have.
             pod.sql("odoo", "CREATE EXTENSION pg_stat_statements")
-            pod.write_settings(
-                languages=["fr_FR", "en_US"], baseline=request.param, modules=list(specs.BASELINE_MODULES)
-            )
+            write_settings(pod, request.param)
             pod.write_secrets()
             first = pod.careops("migrate")
             assert first.returncode == 0, first.stderr[-4000:]
@@ -94,22 +170,16 @@ def environment(request):
 def answers(environment):
     """What a user sees of the running web process."""
     _, pod, _ = environment
-    inside = Inside(
-        tree=str(pod.tree),
-        argv=("/usr/local/bin/careops-odoo", "web"),
-        uid=ODOO_UID,
-        env=pod.environment(CAREOPS_WAIT_SECONDS="30"),
-    )
     log = pod.tree.parent / "web.log"
     with log.open("w") as sink:
-        web = subprocess.Popen(pod.session.command(inside), stdout=sink, stderr=sink)
+        web = subprocess.Popen(web_command(pod), stdout=sink, stderr=sink)
         try:
             client = Inside(tree=str(pod.tree), argv=("/usr/bin/python3", "-c", CLIENT), uid=ODOO_UID)
             login = json.dumps([SECRETS["admin_login"], SECRETS["admin_password"]])
             done = pod.session.run(client, stdin=login + "\n", seconds=300)
             assert done.returncode == 0, done.stderr + log.read_text()[-4000:]
         finally:
-            web.kill()
+            end_servers(pod)
             web.wait()
     return json.loads(done.stdout)
 
@@ -143,11 +213,11 @@ def test_the_demo_baseline_holds_demo_data_and_the_standard_one_none(environment
 
 
 def test_every_module_is_fully_installed_and_the_site_s_languages_are_loaded(environment, answers):
-    _, pod, _ = environment
+    name, pod, _ = environment
     assert answers["halfway"] == 0
     active = pod.sql("odoo", "SELECT string_agg(code, ',' ORDER BY code) FROM res_lang WHERE active")
-    assert active == "en_US,fr_FR"
-    translated = pod.sql("odoo", "SELECT count(*) FROM ir_ui_menu WHERE name ? 'fr_FR'")
+    assert active == ",".join(sorted(LANGUAGES[name]))
+    translated = pod.sql("odoo", f"SELECT count(*) FROM ir_ui_menu WHERE name ? '{LANGUAGES[name][0]}'")  # noqa: S608
     assert int(translated) > 100
 
 
@@ -196,11 +266,9 @@ def test_a_second_migration_takes_a_moment_and_changes_nothing(environment, answ
 
 
 def test_changed_settings_are_written_without_losing_work_or_the_login(environment, answers):
-    _, pod, _ = environment
+    name, pod, _ = environment
     assert answers
-    pod.write_settings(
-        languages=["fr_FR", "en_US"], modules=list(specs.BASELINE_MODULES), banner=None, base_url="https://new.test"
-    )
+    write_settings(pod, name, banner=None, base_url="https://new.test")
     password = pod.sql("odoo", "SELECT password FROM res_users WHERE id = 2")
     done = pod.careops("migrate")
     assert done.returncode == 0, done.stderr[-4000:]
@@ -210,14 +278,81 @@ def test_changed_settings_are_written_without_losing_work_or_the_login(environme
     assert pod.sql("odoo", "SELECT password FROM res_users WHERE id = 2") == password
 
 
-def test_a_real_upgrade_of_a_changed_module_succeeds(environment, answers):
-    _, pod, _ = environment
+@pytest.fixture(scope="module")
+def rollout(environment, answers):
+    """A release that changes a module: migrated under a pod that serves, which the next one follows."""
+    name, pod, _ = environment
     assert answers
+    login = json.dumps([SECRETS["admin_login"], SECRETS["admin_password"]]) + "\n"
+    watcher = Inside(tree=str(pod.tree), argv=("/usr/bin/python3", "-c", WATCHER), uid=ODOO_UID)
+    log = pod.tree.parent / "old.log"
     place = pod.tree / "usr/share/careops/modules.json"
-    checksums = json.loads(place.read_text())
-    place.write_text(json.dumps({**checksums, "privacy_lookup": "changed"}))
-    done = pod.careops("migrate")
-    assert done.returncode == 0, done.stderr[-4000:]
-    assert "update privacy_lookup" in done.stderr
+    with log.open("w") as sink, (pod.tree.parent / "new.log").open("w") as other:
+        old = subprocess.Popen(web_command(pod), stdout=sink, stderr=sink)
+        watching = subprocess.Popen(
+            pod.session.command(watcher),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        new = None
+        try:
+            assert watching.stdin
+            assert watching.stdout
+            watching.stdin.write(login)
+            watching.stdin.flush()
+            assert watching.stdout.readline() == "watching\n", log.read_text()[-4000:]
+            write_settings(pod, name, banner="ANOTHER BANNER")
+            settings_only = pod.careops("migrate")
+            time.sleep(3)  # many questions of the watcher, each of which would have ended it
+            goes_on = old.poll() is None
+            # What is the old image's own, the pod has read at its start.
+            place.write_text(json.dumps({**json.loads(place.read_text()), "privacy_lookup": "changed"}))
+            migrated = pod.careops("migrate")
+            status = old.wait(timeout=60)
+            new = subprocess.Popen(web_command(pod), stdout=other, stderr=other)
+            output, errors = watching.communicate("\n", timeout=180)
+        finally:
+            end_servers(pod)
+            for process in (old, watching, *([new] if new else [])):
+                process.kill()
+                process.wait()
+    assert watching.returncode == 0, errors
+    return {
+        "settings only": settings_only,
+        "goes on": goes_on,
+        "migrated": migrated,
+        "old status": status,
+        "old log": log.read_text(),
+        **json.loads(output),
+    }
+
+
+def test_a_pod_goes_on_with_a_database_whose_settings_alone_were_migrated(rollout):
+    assert rollout["settings only"].returncode == 0, rollout["settings only"].stderr[-4000:]
+    assert "plan: write changed settings" in rollout["settings only"].stderr
+    assert rollout["goes on"], rollout["old log"][-4000:]
+
+
+def test_a_real_upgrade_of_a_changed_module_succeeds(environment, rollout):
+    _, pod, _ = environment
+    assert rollout["migrated"].returncode == 0, rollout["migrated"].stderr[-4000:]
+    assert "update privacy_lookup" in rollout["migrated"].stderr
     assert pod.databases() == {"odoo": True, "odoo_previous": False}
     assert pod.careops("guard").returncode == 0
+
+
+def test_the_old_image_s_pod_ends_at_its_first_connection_to_the_migrated_database(rollout):
+    assert "migrated for another image; modules that differ: privacy_lookup" in rollout["old log"]
+    # With workers the one that noticed kills the master: 137 is how a shell or the kubelet calls that.
+    assert rollout["old status"] in (75, 137, -9)
+
+
+def test_while_the_database_is_closed_a_pod_is_alive_and_not_ready_and_pages_are_503(rollout):
+    assert [200, 503, 503] in rollout["seen"], rollout["seen"]
+    assert all(page in (200, 503, 0) for _, _, page in rollout["seen"]), rollout["seen"]
+
+
+def test_the_new_image_s_pod_serves_and_whoever_was_logged_in_still_is(rollout):
+    assert rollout["same session"]

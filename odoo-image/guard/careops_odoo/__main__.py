@@ -9,13 +9,14 @@ import sys
 import time
 from typing import TYPE_CHECKING, NoReturn
 
-from . import configuration, identity, login
+from . import configuration, identity
 from . import settings as pod_settings
 from .database import read_content
 from .errors import CommandError, NotYet, Unavailable
+from .fence import MAIN_PROCESS
 from .kubernetes import Api
 from .migrate import Migration, Places
-from .programs import ODOO, Programs
+from .programs import SERVER, Programs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,9 +74,7 @@ def guard(*, wait: bool = False) -> Pod:
     identity.check(identity.secret_mark(secrets.identity), pod.identity)
     identity.check(identity.filestore_mark(pod_settings.DATA_FOLDER), pod.identity)
     deadline = time.monotonic() + float(os.environ.get(WAIT_VARIABLE, WAIT_SECONDS)) if wait else 0.0
-    image = Places(
-        data=pod_settings.DATA_FOLDER, baseline=pod_settings.BASELINE_FOLDER, share=pod_settings.SHARE
-    ).image_modules()
+    image = pod_settings.image_modules()
     last = ""
     while True:
         why = _state(pod, image)
@@ -122,7 +121,9 @@ def _serve(role: configuration.Role) -> Callable[[], None]:
         conf = pod_settings.RUN_FOLDER / "odoo.conf"
         _write_conf(conf, pod, settings, role)
         say(f"{role}: {configuration.summary(settings)}")
-        os.execv(ODOO, [ODOO, "server", "-c", str(conf)])  # noqa: S606 - an argument list; no shell is wanted
+        # The process keeps its number: its end is the container's.
+        environ = {**os.environ, MAIN_PROCESS: str(os.getpid())}
+        os.execve(SERVER, [SERVER, "server", "-c", str(conf)], environ)  # noqa: S606 - an argument list; no shell
 
     return run
 
@@ -151,7 +152,6 @@ def _migrate() -> None:
         pod=pod, settings=settings, secrets=secrets, places=places, programs=Programs(pod, conf), step=step
     )
     migration.run()
-    login.keep(pod, secrets, login.read_serial(), step)
     step("done")
 
 

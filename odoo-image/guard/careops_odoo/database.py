@@ -6,7 +6,7 @@ import importlib
 import json
 import time
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from .errors import Unavailable
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 MAINTENANCE = "postgres"
 MODULES_PARAMETER = "careops.modules"
 PERSONAL_PARAMETER = "careops.settings"
+RELEASE_PARAMETER = "careops.release"
 READY = "careops: ready "
 """Beginning of the comment on a copy that is complete; what follows is the fingerprint of what it was made for."""
 
@@ -192,6 +193,8 @@ class Content:
         installed: Installed modules.
         unfinished: Modules that an interrupted Odoo left between two states.
         checksums: Module -> checksum recorded by the last migration.
+        versions: Installed module -> version that Odoo recorded when it last installed or updated it.
+        release: Version of Odoo's package that the last migration ran; None before releases were recorded.
         personal: Digest of the settings that the last migration wrote.
         languages: Active locale codes.
     """
@@ -201,6 +204,8 @@ class Content:
     installed: frozenset[str] = frozenset()
     unfinished: frozenset[str] = frozenset()
     checksums: Mapping[str, str]
+    versions: Mapping[str, str] = field(default_factory=dict)
+    release: str | None = None
     personal: str | None = None
     languages: frozenset[str] = frozenset()
 
@@ -225,27 +230,43 @@ def read_content(pod: Pod, database: str) -> Content:
             return Content(empty=not tables, checksums={})
         cursor.execute("SELECT key, value FROM ir_config_parameter WHERE key LIKE 'careops.%'")
         parameters: dict[str, str] = dict(cursor.fetchall())
-        cursor.execute("SELECT name, state FROM ir_module_module WHERE state NOT IN ('uninstalled', 'uninstallable')")
-        states: dict[str, str] = dict(cursor.fetchall())
+        cursor.execute(
+            "SELECT name, state, latest_version FROM ir_module_module"
+            " WHERE state NOT IN ('uninstalled', 'uninstallable')"
+        )
+        modules: list[tuple[str, str, str | None]] = cursor.fetchall()
         cursor.execute("SELECT code FROM res_lang WHERE active")
         languages = frozenset(code for (code,) in cursor.fetchall())
     return Content(
         empty=False,
         identity=parameters.get(PARAMETER),
-        installed=frozenset(name for name, state in states.items() if state == "installed"),
-        unfinished=frozenset(name for name, state in states.items() if state != "installed"),
+        installed=frozenset(name for name, state, _ in modules if state == "installed"),
+        unfinished=frozenset(name for name, state, _ in modules if state != "installed"),
         checksums=json.loads(parameters.get(MODULES_PARAMETER, "{}")),
+        versions={name: version for name, _, version in modules if version},
+        release=parameters.get(RELEASE_PARAMETER),
         personal=parameters.get(PERSONAL_PARAMETER),
         languages=languages,
     )
 
 
-def record(pod: Pod, database: str, identity: str, checksums: Mapping[str, str], personal: str) -> None:
-    """Write the mark and what this migration has brought the database to, in one transaction."""
+@dataclass(frozen=True, kw_only=True)
+class Marks:
+    """What a migration leaves in the database to say whose it is and what it was brought to; see `Content`."""
+
+    identity: str
+    modules: Mapping[str, str]
+    personal: str
+    release: str
+
+
+def record(pod: Pod, database: str, marks: Marks) -> None:
+    """Write a migration's marks, in one transaction."""
     values = {
-        PARAMETER: identity,
-        MODULES_PARAMETER: json.dumps(dict(checksums), sort_keys=True, separators=(",", ":")),
-        PERSONAL_PARAMETER: personal,
+        PARAMETER: marks.identity,
+        MODULES_PARAMETER: json.dumps(dict(marks.modules), sort_keys=True, separators=(",", ":")),
+        PERSONAL_PARAMETER: marks.personal,
+        RELEASE_PARAMETER: marks.release,
     }
     with closing(connect(pod, database)) as connection:
         connection.autocommit = False

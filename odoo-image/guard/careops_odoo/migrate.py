@@ -14,15 +14,18 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from . import identity, plan
-from .database import Content, Server, analyse, read_content, record
+from .database import Content, Marks, Server, analyse, read_content, record
 from .errors import NotYet, Refused, StepFailed
 from .programs import extract_filestore
+from .release import read_release, refuse_downgrade
+from .settings import image_modules
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
     from pathlib import Path
 
     from .programs import Programs
+    from .release import Release
     from .settings import Pod, Secrets, Settings
 
 LOCK_SECONDS = 120.0
@@ -56,7 +59,11 @@ class Places:
 
     def image_modules(self) -> dict[str, str]:
         """Return module -> checksum of everything in this image."""
-        return json.loads((self.share / "modules.json").read_text(encoding="utf-8"))
+        return image_modules(self.share)
+
+    def image_release(self) -> Release:
+        """Return the versions in this image."""
+        return read_release(self.share)
 
     def filestore(self, database: str) -> Path:
         """Return a database's filestore folder."""
@@ -115,6 +122,7 @@ class Migration:
         self._recover(server, wanted)
         content = read_content(self.pod, self.names.main)
         identity.check(content.mark, self.pod.identity)
+        refuse_downgrade(content, self.places.image_release())
         identity.write_filestore_mark(self.places.data, self.pod.identity)
         if content.empty:
             self._first(server, image, wanted)
@@ -262,7 +270,13 @@ class Migration:
         self.step("record")
         installed = read_content(self.pod, self.names.copy).installed
         checksums = {name: image[name] for name in installed if name in image}
-        record(self.pod, self.names.copy, self.pod.identity, checksums, self.settings.personal_digest())
+        marks = Marks(
+            identity=self.pod.identity,
+            modules=checksums,
+            personal=self.settings.personal_digest(),
+            release=self.places.image_release().package,
+        )
+        record(self.pod, self.names.copy, marks)
 
     def _link_filestore(self) -> None:
         """Let Odoo find the files when it runs on the copy, and keep there what it adds."""

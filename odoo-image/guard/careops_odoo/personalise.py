@@ -27,6 +27,11 @@ def install_languages(codes: list[str]) -> None:
         env["base.language.install"].create({"lang_ids": inactive.ids, "overwrite": False}).lang_install()  # ty: ignore[unresolved-reference]
 
 
+def drop_other_languages(codes: list[str]) -> None:
+    """Switch off what the baseline brings and the site does not name; Odoo's own processes need en_US."""
+    env["res.lang"].search([("code", "not in", [*codes, "en_US"])]).active = False  # ty: ignore[unresolved-reference]
+
+
 def write_company(wanted: dict) -> None:
     """Name the company and place it; a currency that documents already use stays."""
     country = env["res.country"].search([("code", "=", wanted["country"])])  # ty: ignore[unresolved-reference]
@@ -84,6 +89,7 @@ def show_banner(text: str | None) -> None:
 
 install_languages(wishes["languages"])
 if wishes["first"]:
+    drop_other_languages(wishes["languages"])
     take_over(wishes["admin"])
 write_company(wishes["company"])
 show_banner(wishes["banner"])
@@ -92,3 +98,5 @@ parameters.set_param("web.base.url.freeze", "True")
 if wishes["own_relay"]:
     env["ir.mail_server"].search([]).write({"active": False})  # ty: ignore[unresolved-reference]
 env.cr.commit()  # ty: ignore[unresolved-reference]
+# Pods that go on with this database, because no module changed, hear of what they have in memory.
+env.registry.signal_changes()  # ty: ignore[unresolved-reference]

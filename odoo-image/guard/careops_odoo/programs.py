@@ -20,7 +20,12 @@ if TYPE_CHECKING:
 
 PG_RESTORE = "/usr/lib/postgresql/17/bin/pg_restore"
 ODOO = "/usr/bin/odoo"
+SERVER = "/usr/local/bin/careops-odoo-server"
+"""Odoo's program for web and cron, whose connections are fenced; a migration's are not: it makes what they check."""
 RESTORE_JOBS = 2
+# Only on the copy, which a crash makes worthless anyway. The server's log is written in order, so that the swap's own
+# commit brings everything before it to disk: what goes live is as durable as any other transaction.
+ON_THE_COPY = {"PGOPTIONS": "-c synchronous_commit=off"}
 # A migration sends no mail: a closed port of its own pod refuses at once, where a blocked relay costs Odoo a minute.
 NO_MAIL = ("--smtp=127.0.0.1", "--smtp-port=1")
 
@@ -83,7 +88,7 @@ class Programs:
         process = subprocess.Popen(
             argv,
             stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
-            env={**os.environ, **(env or {})},
+            env={**os.environ, **ON_THE_COPY, **(env or {})},
             start_new_session=True,
         )
         try:

@@ -137,6 +137,11 @@ def read_pod(environ: Mapping[str, str]) -> Pod:
     )
 
 
+def image_modules(share: Path = SHARE) -> dict[str, str]:
+    """Return module -> checksum of everything in this image."""
+    return json.loads((share / "modules.json").read_text(encoding="utf-8"))
+
+
 def read_settings(path: Path = SETTINGS_FILE) -> Settings:
     """Read odoo.json.
 

@@ -27,7 +27,6 @@ def test_the_hardening_options_are_there(document, pod_variables):
     conf = options(document, pod_variables)
     expected = {
         "db_sslmode": "verify-full",
-        "dbfilter": "^odoo$",
         "list_db": "False",
         "proxy_mode": "True",
         "with_demo": "False",

@@ -10,10 +10,11 @@ import tarfile
 from pathlib import Path
 
 import pytest
+import yaml
 
-from odoo_image import build, specs
+from odoo_image import baseline, build, specs
 from odoo_image.baseline_session import write_filestore
-from odoo_image.modules import module_checksums, refuse_unknown
+from odoo_image.modules import module_checksums, module_versions, refuse_unknown
 from toolchain.errors import BuildFailed, ToolchainError
 from toolchain.images.containerfile import parse, render
 from toolchain.images.oci import ImageConfig, OciStore
@@ -97,6 +98,33 @@ def test_a_module_s_checksum_follows_its_files_and_not_its_byte_code(tmp_path):
     moved = {**CRM, "crm/models/b.py": CRM["crm/models/a.py"]}
     del moved["crm/models/a.py"]
     assert module_checksums(rootfs(tmp_path / "d.tar", moved), specs.ADDONS) != before
+
+
+def test_a_module_s_version_is_written_as_odoo_records_it(tmp_path):
+    files = {
+        "crm/__manifest__.py": "# comment\n{'name': 'CRM', 'version': '1.9'}",
+        "base/__manifest__.py": "{'version': '19.0.1.3'}",
+        "web/__manifest__.py": "{}",
+        "web/static/lib/__manifest__.py": "{'version': '7.0'}",
+        "notes/readme.py": "{'version': '1.0'}",
+    }
+    found = module_versions(rootfs(tmp_path / "a.tar", files), specs.ADDONS, "19.0")
+    assert found == {"base": "19.0.1.3", "crm": "19.0.1.9", "web": "19.0.1.0"}
+
+
+def test_the_languages_of_every_site_of_this_repository_are_in_the_baselines():
+    sites = [yaml.safe_load(path.read_text()) for path in (specs.GUARD.parents[1] / "sites").glob("*.yaml")]
+    named = {code for site in sites for code in site["languages"]}
+    assert named
+    assert named - {"en_US"} <= set(specs.BASELINE_LANGUAGES)
+    assert {code.split("_")[0] for code in specs.BASELINE_LANGUAGES} <= set(specs.LANGUAGES)
+
+
+def test_another_list_of_languages_gives_other_baselines(tmp_path, monkeypatch):
+    (tmp_path / "packages.lock").write_text("odoo-19=1")
+    before = baseline.key(tmp_path, tmp_path)
+    monkeypatch.setattr(specs, "BASELINE_LANGUAGES", ("nl_NL",))
+    assert baseline.key(tmp_path, tmp_path) != before
 
 
 def test_a_site_s_module_that_does_not_exist_is_refused_by_name():
