@@ -17,7 +17,9 @@ from tests.live.support import ROOT, Platform
 
 pytestmark = pytest.mark.live
 
-KILL_AFTER_SECONDS = (0.5, 2, 4, 7, 11, 16, 22, 30, 40, 55)
+KILL_AT = (0.01, 0.03, 0.07, 0.11, 0.18, 0.26, 0.36, 0.48, 0.64, 0.85)
+"""Moments as parts of the time that an undisturbed run takes on this machine: every one of them is inside it."""
+
 SAMPLE = 3
 
 
@@ -67,21 +69,34 @@ def start_up(platform: Platform, environment: str) -> subprocess.Popen[bytes]:
 def moments() -> tuple[float, ...]:
     """Every moment with --full; otherwise a sample that rotates by day, named in the test's output."""
     if os.environ.get("CAREOPS_TEST_FULL") == "1":
-        return KILL_AFTER_SECONDS
+        return KILL_AT
     seed = os.environ.get("CAREOPS_TEST_SEED") or time.strftime("%Y-%j")
     print(f"killing at a sample of moments, CAREOPS_TEST_SEED={seed}")
-    return tuple(sorted(random.Random(seed).sample(KILL_AFTER_SECONDS, SAMPLE)))
+    return tuple(sorted(random.Random(seed).sample(KILL_AT, SAMPLE)))
+
+
+def undisturbed_seconds(platform: Platform) -> float:
+    """Return what making the environment anew takes when nothing disturbs it."""
+    assert platform.careops("down", "test", "--yes").returncode == 0
+    started = time.monotonic()
+    assert start_up(platform, "test").wait() == 0
+    return time.monotonic() - started
 
 
 def test_up_killed_at_any_moment_completes_when_run_again(platform: Platform) -> None:
-    for seconds in moments():
+    whole = undisturbed_seconds(platform)
+    for moment in moments():
+        seconds = moment * whole
         assert platform.careops("down", "test", "--yes").returncode == 0
         process = start_up(platform, "test")
         time.sleep(seconds)
+        assert process.poll() is None, (
+            f"`up` ended within {seconds:.1f} s, before it could be killed: nothing is proved"
+        )
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         again = platform.careops("up", "test", "--yes")
-        assert again.returncode == 0, f"after a kill at {seconds} s: {again.stdout}{again.stderr}"
+        assert again.returncode == 0, f"after a kill at {seconds:.1f} s: {again.stdout}{again.stderr}"
         test_an_unchanged_environment_shows_no_change(platform, "test")
 
 
