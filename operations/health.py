@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 LOGIN_PAGE = "/web/login"
 LOGIN_FORM = 'name="login"'
-ATTEMPTS_SECONDS = 120.0
+ATTEMPTS_SECONDS = 180.0
+"""A renewed certificate takes the longest: the kubelet brings it to the edge within 90 s, nginx reads it within 10."""
 PAUSE_SECONDS = 2.0
 HTTP_OK = 200
 
@@ -31,7 +32,7 @@ def judge_certificate(certificate: Certificate | None, host: str, now: datetime 
     """
     now = now or datetime.now(UTC)
     if certificate is None:
-        return f"its Secret {EDGE_TLS} holds no certificate that can be read"
+        return f"its Secret {EDGE_TLS} holds no certificate that can be read; once it is deleted, `up` makes a new one"
     if certificate.ends <= now or host not in certificate.names:
         who = "its own authority's" if certificate.own else "your own authority's: replace it there"
         return f"the certificate in its Secret {EDGE_TLS} {certificate.fault(host, now)} ({who})"
@@ -53,7 +54,7 @@ def wait_for_login(
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> str | None:
-    """Ask for the log-in page until it is there; return None then, or the last complaint after two minutes.
+    """Ask for the log-in page until it is there; return None then, or the last complaint after three minutes.
 
     Args:
         fetch: Returns status and body; raises OSError while there is no connection.

@@ -87,7 +87,6 @@ def _show(
         "CRON",
         "EDGE",
         "CERTIFICATE",
-        "NAMESPACE",
         "URL WHEN OPEN",
         "LAST UP",
         rows=[
@@ -99,7 +98,6 @@ def _show(
                 cell(one.cron),
                 cell(one.edge),
                 cell(one.certificate),
-                one.namespace,
                 environment.url(),
                 cell(one.last_up),
             )
