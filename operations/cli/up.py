@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from operations.existing import ExistingCluster
     from operations.phases import Record
 
-EPILOG = """Running it again is safe at any time, also after Ctrl-C or a crash: it does only what is missing."""
+EPILOG = """dev and test are deployed at the same time, then training and prod, which are not touched when dev or
+test fails.
+
+Running it again is safe at any time, also after Ctrl-C or a crash: it does only what is missing."""
 
 
 def register(app: typer.Typer) -> None:
@@ -124,7 +127,9 @@ def _show(record: Record, environments: Sequence[Environment], *, embedded: bool
     from operations.cli.progress import duration
 
     rows = [(phase.title, duration(phase.seconds), phase.note) for phase in record.phases]
-    table("PHASE", "TIME", "", rows=[*rows, ("all", duration(record.seconds), "")])
+    overlap = sum(phase.seconds for phase in record.phases) > record.seconds
+    told = "by the clock: some phases ran at the same time" if overlap else ""
+    table("PHASE", "TIME", "", rows=[*rows, ("all", duration(record.seconds), told)])
     names = ", ".join(environment.stack for environment in environments)
     say(f"\nRunning: {names}. What to do next:")
     for environment in environments:
