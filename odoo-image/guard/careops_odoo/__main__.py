@@ -9,7 +9,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, NoReturn
 
-from . import configuration, identity
+from . import configuration, identity, login
 from . import settings as pod_settings
 from .database import read_content
 from .errors import CommandError, NotYet, Unavailable
@@ -152,6 +152,7 @@ def _migrate() -> None:
         pod=pod, settings=settings, secrets=secrets, places=places, programs=Programs(pod, conf), step=step
     )
     migration.run()
+    login.keep(pod, secrets, login.read_serial(), step)
     step("done")
 
 
