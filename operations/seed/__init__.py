@@ -1,0 +1,1 @@
+"""A generated hospital company: made from a size and a seed, loaded through Odoo's own API."""
