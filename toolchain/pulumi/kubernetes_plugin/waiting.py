@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     from toolchain.pulumi.kubernetes_plugin.cluster import Cluster, Ref
     from toolchain.pulumi.kubernetes_plugin.readiness import Rule
 
-# Seconds between looks: short at first, because most objects are ready at once.
+# Seconds between looks: short at first, because most objects are ready at once. What waits in a row (secrets, database,
+# migration, Odoo) loses half of the longest pause each time, and a look is one small request.
 FIRST_PAUSE: Final = 0.2
-LONGEST_PAUSE: Final = 2.0
+LONGEST_PAUSE: Final = 1.0
 _GROWTH: Final = 1.4
 
 
