@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from infra.fields import SITE_NAME_LENGTH
 from infra.naming import ENVIRONMENTS, Naming, type_token
+from infra.plans.jobs import secrets_job_name
 from infra.plans.odoo import plan_odoo
 from infra.plans.pods import content_hash
 from infra.plans.sizes import peak_demand
@@ -27,6 +30,19 @@ def test_identity_namespace_and_token_have_their_documented_form():
     names = Naming(site="riverside", environment="prod")
     assert (names.identity, names.namespace) == ("riverside/prod", "riverside-prod")
     assert type_token("database", "PostgresCluster") == "careops:database:PostgresCluster"
+
+
+def test_other_host_names_run_the_secrets_job_again_and_restart_the_edge():
+    before = declared.settings("dev")
+    network = before.settings.network.model_copy(update={"hostnames": ("erp.example.org",)})
+    after = replace(before, settings=before.settings.model_copy(update={"network": network}))
+    jobs = [secrets_job_name("image", stack.edge_names) for stack in (before, after)]
+    assert jobs[0] != jobs[1], "a job of the same name would not run again"
+    assert "erp.example.org" in after.edge_names
+    assert after.base_url.removeprefix("https://") in after.edge_names, (
+        "the edge answers to the address in Odoo's mails"
+    )
+    assert before.base_url.removeprefix("https://") in before.edge_names
 
 
 @given(st.integers(min_value=1, max_value=2**50))
