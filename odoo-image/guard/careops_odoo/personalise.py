@@ -54,23 +54,25 @@ def write_company(wanted: dict) -> None:
     env["ir.default"].set("res.partner", "lang", wishes["languages"][0])  # ty: ignore[unresolved-reference]
 
 
-def set_password(user: Any, password: str) -> None:  # noqa: ANN401  a record of Odoo, which has no types
+def set_passwords(users: Any, password: str) -> None:  # noqa: ANN401  records of Odoo, which has no types
     """Store a password's hash as Odoo does, without the security alert that Odoo mails at once to the user.
 
     Nobody has used this database yet, and nothing that runs in a migration may reach a mail server.
     """
-    user._set_encrypted_password(user.id, user._crypt_context().hash(password))  # noqa: SLF001  Odoo's own hook
+    digest = users._crypt_context().hash(password)  # noqa: SLF001  Odoo's own; slow on purpose
+    for user in users:
+        user._set_encrypted_password(user.id, digest)  # noqa: SLF001  Odoo's own hook
 
 
 def take_over(login: dict) -> None:
     """Give the database its own identity and its own, only, password."""
     parameters.init(force=True)  # a new database.uuid and database.secret, as Odoo's own `db duplicate` does
     env.cr.execute("UPDATE res_users SET login = %s WHERE id = %s", (login["login"], admin.id))  # ty: ignore[unresolved-reference]
-    set_password(admin, login["password"])
+    set_passwords(admin, login["password"])
     admin.write({"lang": wishes["languages"][0], "tz": wishes["company"]["time_zone"]})
-    # Demo data brings users with well-known passwords.
-    for user in env["res.users"].with_context(active_test=False).search([("id", "!=", admin.id), ("id", "!=", 1)]):  # ty: ignore[unresolved-reference]
-        set_password(user, secrets.token_urlsafe(24))
+    # Demo data brings users with well-known passwords. Nobody ever learns the one they all get instead.
+    others = env["res.users"].with_context(active_test=False).search([("id", "not in", [1, admin.id])])  # ty: ignore[unresolved-reference]
+    set_passwords(others, secrets.token_urlsafe(32))
 
 
 def show_banner(text: str | None) -> None:
