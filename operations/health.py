@@ -7,7 +7,7 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from infra.naming import EDGE_TLS
+from infra.naming import EDGE_TLS, ODOO_SECRETS_JOB
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,8 +34,10 @@ def judge_certificate(certificate: Certificate | None, host: str, now: datetime 
     if certificate is None:
         return f"its Secret {EDGE_TLS} holds no certificate that can be read; once it is deleted, `up` makes a new one"
     if certificate.ends <= now or host not in certificate.names:
-        who = "its own authority's" if certificate.own else "your own authority's: replace it there"
-        return f"the certificate in its Secret {EDGE_TLS} {certificate.fault(host, now)} ({who})"
+        renewal = f"the job {ODOO_SECRETS_JOB} should have made it anew: see its log"
+        theirs = "your own authority signed it: replace it there"
+        fault = certificate.fault(host, now)
+        return f"the certificate in its Secret {EDGE_TLS} {fault}; {renewal if certificate.own else theirs}"
     return None
 
 

@@ -75,10 +75,11 @@ def test_an_environment_with_an_expired_certificate_is_not_healthy(make_environm
     [
         (edge_tls(days=10), None),
         (edge_tls(days=-10), "expired on 2026-11-14"),
-        (edge_tls(names=("erp.example.org",)), f"is not for {HOST}"),
+        (edge_tls(names=("erp.example.org",)), f"is not for {HOST}; the job odoo-secrets should have made it anew"),
+        (edge_tls(days=-10, issuer="Riverside CA"), "your own authority signed it"),
         (None, "no certificate that can be read"),
     ],
-    ids=["a few days", "expired", "another name", "none"],
+    ids=["a few days", "expired", "another name", "expired and yours", "none"],
 )
 def test_up_says_at_once_why_no_browser_would_accept_the_certificate(secret, complaint):
     said = judge_certificate(read_certificate(secret), HOST, NOW)
