@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from operations.anonymise.catalogue.constraints import check_holds, unique_holds
 from operations.anonymise.model import Action, Classification
 from operations.anonymise.rules.grammar import Rule, parse
-from operations.anonymise.rules.words import LONGEST_MADE, NAMED, Effect, Kind, ParameterKind
+from operations.anonymise.rules.words import NAMED, Effect, Kind, ParameterKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -176,7 +176,7 @@ def _too_long(rule: Rule, length: int) -> Iterator[str]:
         yield from _too_long(rule.inner, length)
     elif rule.word in {"constant", "choice"}:
         yield from (f"{text!r} is longer than {length} characters" for text in rule.names if len(text) > length)
-    elif rule.word in _UNBOUNDED or (not rule.spec.bounded and length < LONGEST_MADE):
+    elif rule.word in _UNBOUNDED or (not rule.spec.bounded and length < rule.spec.longest):
         yield f"{rule.word} may give more than {length} characters"
 
 
@@ -202,12 +202,21 @@ def _of_arguments(rule: Rule, table: Table, schema: Schema) -> Iterator[str]:
         kind = rule.spec.parameter(position)
         if kind is ParameterKind.NAMED and argument not in NAMED and column and column.kind is not Kind.BOOLEAN:
             yield f"{argument} says whether it is a company, so it is a boolean; it is {column.type}"
-        if rule.word == "shift-date" and column and argument != "id" and table.foreign_key(argument) is None:
-            yield f"{argument} points to no person: it is no foreign key"
+        if kind is ParameterKind.PERSON and not _points(argument, table, schema):
+            yield f"{argument} points to no person: a foreign key, or one of the row it points to, is needed"
     if rule.word == "shipped" and "write_uid" not in {column.name for column in table.columns}:
         yield "shipped needs to know who wrote a row last, and the table has no write_uid"
     if rule.inner:
         yield from _of_arguments(rule.inner, table, schema)
+
+
+def _points(path: str, table: Table, schema: Schema) -> bool:
+    if path == "id":
+        return table.primary_key == ("id",)
+    first, _, second = path.partition(".")
+    key = table.foreign_key(first)
+    target = schema.tables.get(key.target) if key else None
+    return key is not None and (not second or (target is not None and target.foreign_key(second) is not None))
 
 
 def _of_reference(line: ColumnRule, rule: Rule, table: Table, schema: Schema, catalogue: Catalogue) -> Iterator[str]:

@@ -29,6 +29,8 @@ _BARE = {
     ParameterKind.COLUMN: _NAME,
     ParameterKind.NAMED: _NAME,
     ParameterKind.KEY: re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", re.ASCII),
+    ParameterKind.PERSON: re.compile(r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)?", re.ASCII),
+    ParameterKind.STAY: re.compile("stay"),
     ParameterKind.NUMBER: re.compile(r"[0-9]+(\.[0-9]+)?", re.ASCII),
 }
 
@@ -102,10 +104,13 @@ class Rule:
     def row_columns(self) -> tuple[str, ...]:
         """Return the columns of the same row that the rule reads besides its own."""
         own = [
-            argument.text
+            argument.text.partition(".")[0]
             for parameter, argument in _paired(self)
             if isinstance(argument, Name)
-            and (parameter is ParameterKind.COLUMN or (parameter is ParameterKind.NAMED and argument.text not in NAMED))
+            and (
+                parameter in {ParameterKind.COLUMN, ParameterKind.PERSON}
+                or (parameter is ParameterKind.NAMED and argument.text not in NAMED)
+            )
         ]
         reference = [self.reference.via] if self.reference else []
         nested = list(self.inner.row_columns) if self.inner else []

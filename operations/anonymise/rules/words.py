@@ -46,6 +46,8 @@ class ParameterKind(Enum):
     NUMBER = "a number"
     RULE = "a rule"
     REFERENCE = "'table.column via foreign_key'"
+    STAY = "the word stay"
+    PERSON = "id, a foreign key column of the same row, or foreign_key.foreign_key"
 
 
 LONGEST_MADE = 64
@@ -66,7 +68,8 @@ class RuleSpec:
         unique: Different values stay different by construction, so it may stand in a unique index.
         deterministic: Equal values get equal fakes in every table of a run.
         may_empty: Gives NULL for a value, so it does not fit NOT NULL.
-        bounded: Never longer than the value, so it fits a text of limited length; else up to `LONGEST_MADE`.
+        bounded: Never longer than the value, so it fits a text of limited length.
+        longest: Characters that what it makes of one value has at most, when it is not bounded.
         parameters: What its arguments are, in order.
         required: How many arguments it needs.
         repeats: The last parameter may be repeated.
@@ -81,6 +84,7 @@ class RuleSpec:
     deterministic: bool = True
     may_empty: bool = False
     bounded: bool = False
+    longest: int = LONGEST_MADE
     parameters: tuple[ParameterKind, ...] = ()
     required: int = 0
     repeats: bool = False
@@ -182,7 +186,13 @@ _ALL = (
         parameters=(_P.NAMED,),
         required=1,
     ),
-    _word("email", _TEXT, _R, "Made addresses at a reserved domain; every address of a list or header.", unique=True),
+    _word(
+        "email",
+        _TEXT,
+        _R,
+        "Made addresses at a reserved domain, case and spaces ignored; each one of a list or header.",
+        unique=True,
+    ),
     _word("login", _TEXT, _R, "The made address of an e-mail, or a made word.", unique=True),
     _word(
         "phone",
@@ -201,7 +211,7 @@ _ALL = (
         bounded=True,
     ),
     _word("url", _TEXT, _R, "A made address at a reserved domain.", unique=True),
-    _word("ip", _TEXT, _R, "A made address of a range for documentation."),
+    _word("ip", _TEXT, _R, "A made address of a range for documentation.", longest=39),
     # -- numbers of a person or an organisation --
     _word("iban", _TEXT, _R, "A made IBAN with valid check digits, other account numbers digit by digit.", unique=True),
     _word(
@@ -230,7 +240,7 @@ _ALL = (
         _TEXT,
         _R,
         "The number of a document with its letters, year and separators kept and its last run of digits exchanged one "
-        "to one with others of the same length; every number in a text that lists several.",
+        "to one with others of the same length; each one of several in a text; all else is filler.",
         unique=True,
         bounded=True,
     ),
@@ -240,7 +250,7 @@ _ALL = (
         required=1,
     ),
     _word("token", _TEXT, _R, "A fresh secret that says nothing about the old one.", unique=True, deterministic=False),
-    _word("uuid", _TEXT, _R, "A made UUID.", unique=True),
+    _word("uuid", _TEXT, _R, "A made UUID.", unique=True, longest=36),
     _word(
         "hash",
         _TEXT,
@@ -305,10 +315,11 @@ _ALL = (
         "shift-date",
         _DAY,
         _B,
-        "Moved by whole weeks: those of the run, and with a column those of the person (the row of the table that the "
-        "column points to, the same in every table), so that intervals and weekdays stay.",
+        "Moved by whole weeks: those of the run, and with a column those of the person as well (the row that the "
+        "column, or a link of the row it points to, points to; id is this row; the same person in every table), so "
+        "that intervals and weekdays stay. Rows without a person move with the run, or stay with a second argument: stay.",
         deterministic=False,
-        parameters=(_P.COLUMN,),
+        parameters=(_P.PERSON, _P.STAY),
     ),
     _word(
         "jitter",
