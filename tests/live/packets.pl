@@ -1,7 +1,8 @@
 # Opens every connection named on the command line at once and says how each ended; resolves the names among them.
 # Perl, because Debian's perl-base is in every image of the platform and on the node, and it is one small process.
 #
-# Arguments: SECONDS, then `ADDRESS=PORT,PORT,...` with ports as `tcp/443` or `udp/53`, or `name:NAME`.
+# Arguments: SECONDS, then `ADDRESS=PORT,PORT,...` with ports as `tcp/443` or `udp/53`, or `name:NAME`. An address is
+# one of IPv4 or IPv6, with its interface where it is link-local: `fe80::1%eth0`.
 # Output: one line each, `ADDRESS PORT OUTCOME` or `name NAME ADDRESS`.
 #   open: the other side answered.  refused: the other side's kernel answered, so packets get there and back.
 #   silent: nothing came, or the network itself said that it does not carry this.
@@ -9,7 +10,7 @@ use strict;
 use warnings;
 use Errno qw(EINPROGRESS ECONNREFUSED);
 use IO::Handle;
-use Socket;
+use Socket qw(:DEFAULT getaddrinfo AI_NUMERICHOST);
 
 # A DNS question for `localhost`: what answers on UDP answers this, if only to refuse it.
 my $question = pack("n6", 0x1234, 0x0100, 1, 0, 0, 0) . "\x09localhost\x00" . pack("n2", 1, 1);
@@ -22,9 +23,11 @@ sub start {
   my ($address, $port) = @_;
   my ($protocol, $number) = split m{/}, $port;
   my $key = "$address $port";
-  socket(my $s, PF_INET, $protocol eq "udp" ? SOCK_DGRAM : SOCK_STREAM, 0) or die "socket: $!";
+  my ($error, $to) = getaddrinfo($address, $number, { flags => AI_NUMERICHOST, socktype => SOCK_STREAM });
+  die "$address: $error" if $error;
+  socket(my $s, $to->{family}, $protocol eq "udp" ? SOCK_DGRAM : SOCK_STREAM, 0) or die "socket: $!";
   $s->blocking(0);
-  if (!connect($s, sockaddr_in($number, inet_aton($address)))) {
+  if (!connect($s, $to->{addr})) {
     return $outcome{$key} = ended($! + 0) unless $! == EINPROGRESS;
   }
   if ($protocol eq "udp") { send($s, $question, 0) or return $outcome{$key} = ended($! + 0) }

@@ -82,6 +82,15 @@ def observe(platform: Platform, tries: Iterable[Attempt]) -> dict[Attempt, str]:
     return seen
 
 
+def see(
+    platform: Platform, sources: Sequence[Endpoint], ports: Mapping[str, Iterable[str]]
+) -> dict[Endpoint, dict[tuple[str, str], str]]:
+    """Try addresses that mean something else in each source, such as those of its own link; nothing is judged."""
+    with ThreadPoolExecutor(SOURCES_AT_ONCE) as pool:
+        outputs = pool.map(lambda source: _run(platform, source, arguments(ports)), sources)
+        return {source: parsed(output).outcomes for source, output in zip(sources, outputs, strict=True)}
+
+
 def resolve(platform: Platform, source: Endpoint, names: Iterable[str]) -> dict[str, str | None]:
     """Ask a source's resolver for names and return their addresses; None for a name that it does not know."""
     return parsed(_run(platform, source, arguments({}, names=names))).names

@@ -61,7 +61,7 @@ def stand_in(name: str, image: str, **spec: object) -> client.V1Pod:
 
 
 def of_job(platform: Platform, namespace: str, job: str) -> client.V1Pod:
-    """Return a pod like those of a job: their labels, service account and priority.
+    """Return a pod like those of a job: their labels and service account. Not their priority: prod's pushes others out.
 
     The labels that the job's own controller adds and finds its pods by are left out: it would take the pod for one of
     them. No policy may select by those, since they differ from run to run.
@@ -75,7 +75,6 @@ def of_job(platform: Platform, namespace: str, job: str) -> client.V1Pod:
         f"careops-test-{job}",
         read_facts(platform.paths.facts).images["odoo"],
         service_account_name=template.spec.service_account_name,
-        priority_class_name=template.spec.priority_class_name,
     )
     own = {"job-name", "controller-uid", *newest.spec.selector.match_labels}
     pod.metadata.labels = {

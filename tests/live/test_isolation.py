@@ -11,15 +11,18 @@ from kubernetes import client
 
 from infra.naming import ENVIRONMENTS
 from tests.live import places, stand_ins
-from tests.live.matrix import ENVIRONMENT_ROLES, Attempt, Endpoint, attempts, differences, unproved
+from tests.live.matrix import ENVIRONMENT_ROLES, PORTS, Attempt, Endpoint, attempts, differences, unproved
 from tests.live.outside import outside
-from tests.live.packets import observe, resolve
+from tests.live.packets import observe, resolve, see
 from tests.live.support import Platform, eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 pytestmark = pytest.mark.live
+
+LINK = "fe80::ecee:eeff:feee:eeee%eth0"
+"""The node's end of every pod's link over IPv6: Calico gives it the hardware address ee:ee:ee:ee:ee:ee."""
 
 DATABASE = "postgresql-rw"
 DOMAIN = "svc.cluster.local."
@@ -174,6 +177,26 @@ def test_the_name_server_carries_no_question_out_of_the_cluster(platform: Platfo
     answers = resolve(platform, source, [own, "example.org."])
     assert answers[own], "it answers at all"
     assert answers["example.org."] is None
+
+
+def test_ipv6_leads_no_pod_anywhere(platform: Platform, scene: Scene) -> None:
+    """The rules are IPv4 only, so nothing may answer over IPv6, though every pod has a link-local address of it.
+
+    The control is each pod's own loopback, which refuses: the probe speaks IPv6 and would have told.
+    """
+    sources = [*scene.inside, scene.stranger]
+    assert all(":" not in end.ip for end in sources), "pods have addresses of IPv4"
+    seen = see(platform, sources, {LINK: PORTS["node"], "::1": ["tcp/9"]})
+    assert {str(source): outcomes["::1", "tcp/9"] for source, outcomes in seen.items()} == dict.fromkeys(
+        map(str, sources), "refused"
+    )
+    reached = {
+        f"{source} → the node's link {port}": outcome
+        for source, outcomes in seen.items()
+        for (address, port), outcome in outcomes.items()
+        if address == LINK and outcome != "silent"
+    }
+    assert reached == {}
 
 
 def test_the_matrix_fails_where_a_policy_is_missing(platform: Platform, scene: Scene) -> None:

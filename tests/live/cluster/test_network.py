@@ -76,6 +76,13 @@ def test_the_system_namespaces_are_closed_but_for_dns(bench, api):
     assert bench.connects("client", bench.address("server"), 8080), "a connection that nothing forbids works"
 
 
+def test_the_node_speaks_no_ipv6_where_no_policy_would_hold_it(bench, cluster):
+    """Policies are programmed for IPv4 only: an IPv6 address on the node's end of a pod's link would be open to it."""
+    bench.pod("client")
+    assert b"link/ether" in inside(cluster, "ip address").stdout
+    assert inside(cluster, "ip -6 -oneline address").stdout == b""
+
+
 def test_a_kept_pod_never_gets_through_before_the_policies_are_in_the_kernel(bench, cluster, monkeypatch):
     """Pods of the last run come up before a policy engine that takes its time."""
     assert GREETING not in _log_of_a_kept_stranger(bench, cluster, monkeypatch)

@@ -126,6 +126,11 @@ enter_root() {
 # A bridge without ports carries the node's address: the kernel may lack the dummy device. The default route is what
 # lets the node itself reach Service addresses.
 start_network() {
+  # Pods and policies are IPv4 only. Every pod's interface still has a link-local IPv6 address, and Felix programs no
+  # IPv6 rules: with IPv6 on its side of the link the node would answer every pod, whatever the pod's policy says.
+  if [ -e /proc/sys/net/ipv6 ]; then
+    sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1
+  fi
   ip link set lo up
   ip link add careops0 type bridge
   ip address add "$NODE_ADDRESS/24" dev careops0
