@@ -52,6 +52,7 @@ def examine(session: Session) -> tuple[Finding, ...]:
         ("passphrase", _look_at_passphrase),
         ("cluster", _look_at_cluster),
         ("certificates", _look_at_certificates),
+        ("cache", _look_at_cache),
         ("lock", _look_at_lock),
     )
     return tuple(finding for name, look in looks for finding in guarded(name, look, session))
@@ -167,6 +168,14 @@ def _look_at_certificates(session: Session) -> Iterable[Finding]:
         for one in live.environments(session)
     )
     return [judge_certificate(stack, status) for stack, status in statuses if status]
+
+
+def _look_at_cache(session: Session) -> Iterable[Finding]:
+    from operations.cache import describe
+    from toolchain.cache import survey
+
+    found, hint = describe(survey(session.paths))
+    return [Finding(name="cache", verdict="note" if hint else "ok", found=found, hint=hint)]
 
 
 def _look_at_lock(session: Session) -> Iterable[Finding]:

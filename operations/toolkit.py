@@ -24,6 +24,11 @@ def cluster_builds() -> tuple[str, ...]:
     return BUILDS
 
 
+def needed_builds(*, embedded: bool) -> tuple[str, ...]:
+    """Return the Go builds that a platform on the embedded, or on an existing, cluster needs beside Pulumi's."""
+    return (*cluster_builds(), "cloudnative-pg") if embedded else ("cloudnative-pg",)
+
+
 def debian_packages() -> tuple[str, ...]:
     """Return every Debian package that builds and images need on this machine."""
     from toolchain.images.rootfs import HOST_PACKAGES
@@ -89,10 +94,9 @@ def graph(session: Session, *, embedded: bool) -> list[Task]:
     from toolchain.tasks import Task
 
     paths, environ = session.paths, session.environ
-    names = [*cluster_builds(), "cloudnative-pg"] if embedded else ["cloudnative-pg"]
     tasks = [
         Task(name="pulumi", title="Pulumi", run=lambda reporter: place_pulumi(session, reporter)),
-        *builds.tasks(paths, names, environ=environ),
+        *builds.tasks(paths, needed_builds(embedded=embedded), environ=environ),
         *images.tasks(paths, site_modules(session)),
     ]
     if embedded:

@@ -10,7 +10,9 @@ folder with programs in `bin/` and other files in `share/`; its manifest tells w
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
+import fcntl
 import functools
 import hashlib
 import os
@@ -28,7 +30,7 @@ from toolchain.store import Store, content_key, remove_tree
 from toolchain.tasks import Task, run_tasks
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Generator, Mapping, Sequence
 
     from toolchain.progress import Reporter, Step
     from toolchain.recipes import GoBuild, ModuleFiles
@@ -90,7 +92,8 @@ def ensure(paths: Paths, name: str, reporter: Reporter, *, environ: Mapping[str,
         host.install_debian_packages(job.build.debian_packages, reporter, environ=environ)
     with reporter.step(f"Building {name} {job.build.version}") as step:
         compiler = job.compiler()
-        return job.store.put(name, job.key, lambda folder: _make(job.build, compiler, folder, step))
+        with _sources(paths):
+            return job.store.put(name, job.key, lambda folder: _make(job.build, compiler, folder, step))
 
 
 def fetch(paths: Paths, name: str, reporter: Reporter, *, environ: Mapping[str, str] | None = None) -> None:
@@ -101,7 +104,7 @@ def fetch(paths: Paths, name: str, reporter: Reporter, *, environ: Mapping[str, 
     """
     job = _Job.of(paths, name, reporter, os.environ if environ is None else environ)
     if job.found() is None:
-        with reporter.step(f"Fetching the sources of {name}") as step:
+        with reporter.step(f"Fetching the sources of {name}") as step, _sources(paths):
             job.compiler().fetch([*_tags(job.build), *job.build.packages], step)
 
 
@@ -141,20 +144,41 @@ def tasks(paths: Paths, names: Sequence[str] = (), *, environ: Mapping[str, str]
     return fetching + building
 
 
-def discard_sources(paths: Paths, *, environ: Mapping[str, str] | None = None) -> bool:
-    """Remove module sources and compiled packages when every result exists; a later build of another version pays.
+def discard_sources(paths: Paths, names: Sequence[str], *, environ: Mapping[str, str] | None = None) -> bool:
+    """Remove module sources and compiled packages once nothing needs them; a later build of another version pays.
+
+    Args:
+        paths: where things live.
+        names: of the builds that this checkout needs.
+        environ: variables the builds were made with; this process's own when None.
 
     Returns:
-        Whether they were removed: not when a result is missing, because its build would need them.
+        Whether they were removed: not when a result is missing, because its build would need them, and not while
+        another process builds with them.
     """
     environ = os.environ if environ is None else environ
-    jobs = [_Job.of(paths, name, NullReporter(), environ) for name in BUILDS]
-    if any(job.found() is None for job in jobs):
+    folders = [folder for folder in (paths.go_mod, paths.go_build) if folder.exists()]
+    jobs = [_Job.of(paths, name, NullReporter(), environ) for name in names]
+    if not folders or any(job.found() is None for job in jobs):
         return False
-    for folder in (paths.go_mod, paths.go_build):
-        if folder.exists():
-            remove_tree(folder)
-    return True
+    with _sources(paths, fcntl.LOCK_EX | fcntl.LOCK_NB) as held:
+        if held:
+            for folder in folders:
+                remove_tree(folder)
+        return held
+
+
+@contextlib.contextmanager
+def _sources(paths: Paths, how: int = fcntl.LOCK_SH) -> Generator[bool]:
+    """Hold the sources: shared by whoever builds with them, alone by whoever removes them; yield whether it is so."""
+    paths.cache.mkdir(parents=True, exist_ok=True)
+    with (paths.cache / ".go.lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, how)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)

@@ -64,6 +64,9 @@ class Store:
     _whole_at: ClassVar[dict[Path, str]] = {}
     """What entries looked like when this process last read them in full."""
 
+    used: ClassVar[set[Path]] = set()
+    """The entries that this process asked for and got."""
+
     def __init__(self, cache: Path, reporter: Reporter | None = None) -> None:
         self._folder = cache / "artifacts"
         self._reporter = reporter or NullReporter()
@@ -77,9 +80,10 @@ class Store:
         if not entry.exists():
             return None
         if self._unchanged(entry) or not self._check(entry):
-            return entry
+            return self._in_use(entry)
         with self._locked(entry):
-            return self._whole(entry)
+            found = self._whole(entry)
+            return found and self._in_use(found)
 
     def put(self, name: str, key: str, build: Callable[[Path], Mapping[str, Any] | None]) -> Path:
         """Return the entry's folder, building it when there is none that is whole.
@@ -97,7 +101,7 @@ class Store:
         with self._locked(entry):
             found = self._whole(entry)
             if found is not None:
-                return found
+                return self._in_use(found)
             for left in self._folder.glob(f".tmp-{entry.name}-*"):
                 remove_tree(left)  # an interrupted build's: we hold the lock, so nobody is writing it
             temporary = self._folder / tempfile.mkdtemp(prefix=f".tmp-{entry.name}-", dir=self._folder)
@@ -110,11 +114,51 @@ class Store:
                 remove_tree(temporary)
                 raise
             _sync(self._folder)
-            return entry
+            return self._in_use(entry)
 
     def manifest(self, name: str, key: str) -> dict[str, Any] | None:
         """Return the manifest of an entry, or None when there is no readable one."""
         return _read_manifest(self._entry(name, key))
+
+    def remove(self, entry: Path) -> bool:
+        """Remove a folder of this store, unless another process holds its lock: it makes, or looks at, that very entry.
+
+        Args:
+            entry: An entry, or what an attempt to make one left.
+
+        Returns:
+            Whether it was removed.
+        """
+        if entry.parent != self._folder:
+            raise ValueError(f"{entry} is no entry of {self._folder}")  # a defect of the caller's
+        locked = re.sub(r"^\.(?:tmp|broken)-(.+)-[^-]+$", r"\1", entry.name)
+        with self._try_lock(locked) as held:
+            if not held:
+                return False
+            doomed = self._folder / f".removed-{entry.name.lstrip('.')}-{time.time_ns()}"
+            entry.rename(doomed)  # gone for everybody at once, however long the removal takes
+        self.used.discard(entry)
+        remove_tree(doomed)
+        return True
+
+    def _in_use(self, entry: Path) -> Path:
+        """Note that the entry was used, for this process and by its time: what nobody used for long may be removed."""
+        self.used.add(entry)
+        with contextlib.suppress(OSError):  # a cache that another user owns is good enough to read from
+            os.utime(entry)
+        return entry
+
+    @contextlib.contextmanager
+    def _try_lock(self, name: str) -> Generator[bool]:
+        locks = self._folder / ".locks"
+        locks.mkdir(parents=True, exist_ok=True)
+        with (locks / name).open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+            else:
+                yield True
 
     def _entry(self, name: str, key: str) -> Path:
         if not _NAME.fullmatch(name) or not _KEY.fullmatch(key):

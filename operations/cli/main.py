@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NoReturn
 import typer
 
 from operations.cli import (
+    cache,
     configuration,
     doctor,
     down,
@@ -66,6 +67,7 @@ for module in (
     python,
     configuration,
     policies,
+    cache,
 ):
     module.register(app)
 

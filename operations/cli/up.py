@@ -77,8 +77,9 @@ def up(
     touched, then gets the toolchain, builds the images,
     starts the cluster, deploys with Pulumi and the policy pack, and waits until every log-in page answers.
     """
+    from operations.cache import tidied
     from operations.cli.current import session
-    from operations.cli.output import print_json
+    from operations.cli.output import print_json, say
     from operations.cli.progress import reporter
     from operations.live import up_parts
     from operations.up import Up
@@ -88,10 +89,13 @@ def up(
     with reporter() as shown:
         operation = Up(environments or [], current.command, up_parts(current, chosen, refresh=refresh), shown)
         record = operation.run()
+        saved = tidied(current, embedded=chosen is None, reporter=shown)
     if as_json:
         print_json(report(record, operation.environments))
     else:
         _show(record, operation.environments, embedded=chosen is None)
+    if saved:
+        say(saved)
 
 
 def _existing_cluster(

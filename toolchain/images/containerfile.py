@@ -176,6 +176,11 @@ def assemble(store: OciStore, reference: str, text: str, context: BuildContext) 
     Raises:
         BuildFailed: The text is refused or names a file the context has not.
     """
+    with store.held(alone=False):
+        return _assemble(store, reference, text, context)
+
+
+def _assemble(store: OciStore, reference: str, text: str, context: BuildContext) -> ImageRef:
     config, layers = ImageConfig(), list[Blob]()
     for instruction in parse(text):
         match instruction.name:

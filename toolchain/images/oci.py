@@ -6,6 +6,8 @@ it.
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
 import json
 import os
@@ -20,7 +22,7 @@ from toolchain.images.layers import SOURCE_DATE_EPOCH, Entry, Sink, write_layer
 from toolchain.images.reference import ImageRef, split_reference
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
 MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
@@ -95,6 +97,25 @@ class OciStore:
         self.root = root
         self._blobs = root / "blobs" / "sha256"
         self._refs = root / "refs"
+
+    @contextlib.contextmanager
+    def held(self, *, alone: bool) -> Generator[bool]:
+        """Hold the store: shared while an image is made of parts, alone while unused parts are removed.
+
+        Args:
+            alone: Whether nobody else may hold it; then there is no waiting.
+
+        Yields:
+            Whether it is held.
+        """
+        self.root.mkdir(parents=True, exist_ok=True)
+        with (self.root / ".lock").open("a") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB if alone else fcntl.LOCK_SH)
+            except BlockingIOError:
+                yield False
+            else:
+                yield True
 
     # -- blobs -----------------------------------------------------------------------------------------------
 

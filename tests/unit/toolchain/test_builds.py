@@ -236,18 +236,34 @@ def test_c_code_is_linked_statically_and_says_which_debian_packages_it_needs():
         assert build.cgo == bool(build.debian_packages)
 
 
-def test_sources_are_discarded_only_when_every_result_exists(toy, fake_go):
+@pytest.fixture
+def source(toy):
+    """Return a file of the module cache, as Go leaves it."""
+    path = toy.paths.go_mod / "example.org" / "toy.go"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"x" * 1_000_000)
+    path.parent.chmod(0o500)
+    return path
+
+
+def test_sources_are_discarded_only_when_every_result_exists(toy, fake_go, source):
     environ, _ = fake_go()
-    source = toy.paths.go_mod / "example.org" / "toy.go"
-    source.parent.mkdir(parents=True)
-    source.write_bytes(b"x" * 1_000_000)
-    source.parent.chmod(0o500)
-    assert builds.discard_sources(toy.paths, environ=environ) is False
+    assert builds.discard_sources(toy.paths, ["toy"], environ=environ) is False
     assert source.exists()
     folder = toy.ensure(environ)
-    assert builds.discard_sources(toy.paths, environ=environ) is True
+    assert builds.discard_sources(toy.paths, ["toy"], environ=environ) is True
     assert not toy.paths.go_mod.exists()
     assert toy.ensure(environ) == folder
+    assert builds.discard_sources(toy.paths, ["toy"], environ=environ) is False, "nothing is left to remove"
+
+
+def test_sources_stay_while_another_process_builds_with_them(toy, fake_go, source):
+    environ, _ = fake_go()
+    toy.ensure(environ)
+    with builds._sources(toy.paths):
+        assert builds.discard_sources(toy.paths, ["toy"], environ=environ) is False
+    assert source.exists()
+    assert builds.discard_sources(toy.paths, ["toy"], environ=environ) is True
 
 
 def test_a_result_that_exists_is_found_without_getting_a_compiler(toy, monkeypatch, program):
