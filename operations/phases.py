@@ -186,7 +186,7 @@ class _Run:
         note = ""
         try:
             with self._announce(phase) as step:
-                note = phase.run(step)
+                note = self._outcome(phase, step)
                 if note:
                     step.note(note)
             outcome = "done"
@@ -194,8 +194,6 @@ class _Run:
             outcome = "interrupted"
             raise
         except Exception as error:
-            # The programs of an interrupted operation end with errors of their own.
-            outcome = "interrupted" if self._interrupted else "failed"
             note = str(error).partition("\n")[0]
             raise
         finally:
@@ -208,6 +206,15 @@ class _Run:
                 note=note,
             )
             self.keep()
+
+    def _outcome(self, phase: Phase, step: Step) -> str:
+        """Run the phase; the errors with which the programs of an interrupted operation end are no failures."""
+        try:
+            return phase.run(step)
+        except Exception as error:
+            if self._interrupted:
+                raise KeyboardInterrupt from error
+            raise
 
     def together(self, group: Together) -> None:
         """Run phases at once, bounded; a failure lets the others end and starts nothing new."""
