@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from toolchain.progress import Step
 
 JOB_TYPE = "kubernetes:batch/v1:Job"
-NEW_LOGIN = "a new administrator's password is made and set in the database; show it with"
+NEW_LOGIN = "a new administrator's password is made and set in the database; how to read it:"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,9 +58,10 @@ def find(
 
 
 def spent(read: Read, namespace: str, drifts: Sequence[Drift]) -> tuple[str, ...]:
-    """Return the API paths of the Jobs to remove, migrations first: a new Secret is useless without its migration.
+    """Return the API paths of the Jobs to remove; one that still runs is left to end.
 
-    A Job that still runs is among them only when it has failed for good or succeeded; a running one is left to end.
+    Migrations come first: were only the other Job removed before an interruption, a new Secret's password would never
+    reach the database.
     """
     wanted = {workload for drift in drifts for workload in drift.workloads}
     finished = [job for job in _jobs(read, namespace) if _workload(job) in wanted and _ended(job)]

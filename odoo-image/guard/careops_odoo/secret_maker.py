@@ -116,7 +116,7 @@ def _check(name: str, secret: Secret | None, identity: str) -> None:
         raise Refused(
             f"secret {name} lacks {', '.join(missing)}",
             why="what it lacks is not made up: the environment's data may depend on it",
-            action="add what is missing, or delete the Secret of an environment that holds no data yet",
+            action="add what is missing, or delete the Secret and run ./careops up: it makes a new one",
         )
     if IDENTITY_KEY in KEYS[name]:
         check(Mark(part="secret", empty=False, identity=values[IDENTITY_KEY].decode()), identity)
