@@ -1,5 +1,6 @@
-"""Write data/lists.json again from Faker: ``uv run --with faker==40.54.0 python -m operations.anonymise.rules.regenerate_lists``.
+"""Write data/lists.json again from Faker.
 
+With ``uv run --with faker==40.54.0 python -m operations.anonymise.rules.regenerate_lists``.
 Deterministic for a version of Faker. Lists have the same length in every language, so that a place in them is found by
 multiplication. Faker is under the MIT licence.
 """

@@ -5,6 +5,7 @@ keyed digest above all) is *let* once: the SELECT nests one subquery per level, 
 for every row once, and `OFFSET 0` keeps the planner from dissolving it.
 """
 
+# ruff: noqa: S608 - identifiers and literals are quoted, the rest is this package's own text
 from __future__ import annotations
 
 import re
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 SETTINGS = "careops_mask"
 """Prefix of the session settings that hold the keys and lists; PostgreSQL keeps them in the session's memory only."""
 
-_LET = re.compile(r"careops_(\d+)\b")
 _C = '"C"'
 
 
@@ -29,6 +29,8 @@ class Cell:
 
     Attributes:
         value: SQL of the value; of a text column cast to text and freed of its collation.
+        raw: SQL of the value as the column has it.
+        type: The column's type as PostgreSQL writes it.
         table: Its table.
         column: Its column.
         kind: What it holds.
@@ -38,6 +40,8 @@ class Cell:
     """
 
     value: str
+    raw: str
+    type: str
     table: str
     column: str
     kind: Kind
@@ -52,18 +56,16 @@ class Scope:
 
     Attributes:
         alias: The row's name in expressions.
-        joins: SQL of the joins that the innermost subquery needs, each once.
     """
 
     alias: str = "t"
-    joins: dict[str, str] = field(default_factory=dict)
     _lets: dict[str, int] = field(default_factory=dict)
     _levels: list[int] = field(default_factory=list)
 
     def let(self, expression: str) -> str:
         """Return a name for what an expression gives; the same expression gets the same name."""
         if expression not in self._lets:
-            used = [int(number) for number in _LET.findall(expression)]
+            used = [int(number) for number in re.findall(rf"\b{self.alias}\.careops_(\d+)\b", expression)]
             self._levels.append(1 + max((self._levels[number] for number in used), default=0))
             self._lets[expression] = len(self._levels) - 1
         return f"{self.alias}.careops_{self._lets[expression]}"

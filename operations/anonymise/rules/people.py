@@ -1,0 +1,189 @@
+"""Names, and the addresses and numbers that reach a person."""
+
+# ruff: noqa: S608 - identifiers and literals are quoted, the rest is this package's own text
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from operations.anonymise.rules.at import At, CompileError
+from operations.anonymise.rules.scope import filled, hexadecimal, key, large, literal, small
+
+if TYPE_CHECKING:
+    from operations.anonymise.rules.grammar import Rule
+    from operations.anonymise.rules.scope import Cell
+
+DOMAIN = "example.com"
+"""Reserved by RFC 2606: nobody gets this mail."""
+
+KEPT_LOGINS = ("__system__", "admin", "default", "portaltemplate", "public")
+"""Logins that Odoo itself makes, asks for by name, and that name nobody."""
+
+_BLANKS = r"E' \t\r\n'"
+_ADDRESS = r"[^[:space:]<>,;:" "''()]+@[^[:space:]<>,;:" "''()]+".replace("'", "''")
+
+
+def name(rule: Rule, cell: Cell, at: At) -> str:
+    """Return a made name; the digest is of the name alone, so it is the same in every table.
+
+    In a unique column eight hexadecimal digits of the digest follow.
+    """
+    digest = at.scope.digest("name", cell.value)
+    person, company = at.run.lists.person(digest), at.run.lists.company(digest)
+    whose = rule.names[0]
+    if whose == "any":
+        partners = at.run.schema.tables.get("res_partner")
+        if partners is None or partners.column("is_company") is None:
+            whose = "person"
+    made = {
+        "person": person,
+        "company": company,
+        "any": f"CASE WHEN {cell.value} IN (SELECT name::text FROM public.res_partner WHERE is_company) "
+        f"THEN {company} ELSE {person} END",
+    }.get(whose)
+    if made is None:
+        made = f"CASE WHEN {at.row(_flag(whose, at))} THEN {company} ELSE {person} END"
+    if cell.unique:
+        made = f"({made})||' '||{hexadecimal(f'substr({digest},25)', 8)}"
+    return filled(cell.value, made)
+
+
+def _flag(column: str, at: At) -> str:
+    found = at.table.column(column)
+    if found is None or found.type != "boolean":
+        raise CompileError(f"{at.table.name}.{column} is not a boolean column, so it cannot tell a company's name")
+    return column
+
+
+def email(_: Rule, cell: Cell, at: At) -> str:
+    """Return made addresses.
+
+    An address is folded and trimmed before it is digested, so that a normalised copy gets the same fake. A header such
+    as ``"Name" <address>`` keeps its form, with the name made as `name` makes it; a list becomes a list.
+    """
+    value = cell.value
+    bare = f"CASE WHEN strpos({value},'<')>0 THEN split_part(split_part({value},'<',2),'>',1) ELSE {value} END"
+    shown = f"CASE WHEN strpos({value},'<')>1 THEN btrim(split_part({value},'<',1),{_SHOWN}) END"
+    digest = at.scope.digest("email", folded(bare))
+    label = at.scope.digest("name", f"nullif({shown},'')")
+    one = f"CASE WHEN {label} IS NULL THEN {address(digest)} " + (
+        f"ELSE '\"'||{at.run.lists.person(label)}||'\" <'||{address(digest)}||'>' END"
+    )
+    each = address(f"sha256({key('email')}||textsend({folded('found.part[1]')}))")
+    several = (
+        f"coalesce((SELECT string_agg({each},', ' ORDER BY found.place) "
+        f"FROM regexp_matches({value},'{_ADDRESS}','g') WITH ORDINALITY found(part,place)),{address(digest)})"
+    )
+    return (
+        f"CASE WHEN {value}='' THEN '' WHEN split_part({value},'@',3)<>'' OR strpos({value},';')>0 "
+        f"THEN {several} ELSE {one} END"
+    )
+
+
+_SHOWN = r"E' \"\t\r\n'"
+
+
+def folded(text: str) -> str:
+    """Return SQL of an address without blanks around it and without upper case, under any collation."""
+    return f'lower(btrim({text},{_BLANKS}) COLLATE "pg_c_utf8")'
+
+
+def address(digest: str) -> str:
+    """Return SQL of the address of a digest: 64 bits of it, so a million addresses stay apart but in 1 of 10^7 runs."""
+    return f"'u'||{hexadecimal(digest, 8)}||'@{DOMAIN}'"
+
+
+def login(_: Rule, cell: Cell, at: At) -> str:
+    """Return a made login; of a login that is an address in lower case, the same as the made address."""
+    value = cell.value
+    mail, exact = at.scope.digest("email", value), at.scope.digest("login", value)
+    kept = ",".join(literal(word) for word in KEPT_LOGINS)
+    return (
+        f"CASE WHEN {value}='' OR {value} IN ({kept}) THEN {value} "
+        f"WHEN strpos({value},'@')>0 AND {value}={folded(value)} THEN {address(mail)} "
+        f"ELSE 'u'||{hexadecimal(exact, 8)} END"
+    )
+
+
+_DIAL = {"BE": "32", "CH": "41", "DE": "49", "ES": "34", "FR": "33", "GB": "44", "IT": "39", "NL": "31", "US": "1"}
+_AREAS_TEXT = (
+    "201 202 203 205 206 207 208 209 210 212 213 214 215 216 217 218 219 224 225 228 229 231 234 239 240 248 251 "
+    "252 253 254 256 260 262 267 269 270 276 281 301 302 303 304 305 307 308 309 310 312 313 314 315 316 317 318 "
+    "319 320"
+)
+_AREAS = tuple(_AREAS_TEXT.split())
+
+_RANGES = {
+    # ARCEP, decision 2012-0856: numbers for works of fiction.
+    "33": (("1 99 00", "2 61 91", "3 53 01", "4 65 71", "5 36 49", "6 39 98"), "pairs"),
+    # Ofcom: telephone numbers for drama use.
+    "44": (("20 7946 0", "121 496 0", "113 496 0", "131 496 0", "161 496 0", "29 2018 0", "7700 900"), "three"),
+    # Bundesnetzagentur, notice 148/2021: numbers for media productions.
+    "49": (("30 23125 ", "69 90009 ", "40 66969 ", "221 4710 ", "89 99998 "), "three"),
+    # No range is reserved in the Netherlands: no subscriber's number starts with 0 behind an area code.
+    "31": (("20 0", "10 0", "70 0", "30 0", "40 0", "50 0"), "six"),
+    # No range is reserved in Spain: numbers that start with 50 are not opened for assignment.
+    "34": (("500 ", "501 ", "502 ", "503 "), "six"),
+}
+
+
+def phone(_: Rule, cell: Cell, at: At) -> str:
+    """Return a number of a range that nobody is assigned, in the country of the real one.
+
+    The digest is of the number in international form without separators, so that a formatted and a sanitised copy
+    agree. Countries without a range here get one of the United States for fiction (555-0100 to 555-0199).
+    """
+    dial = _DIAL.get(at.run.country, "1")
+    plain = f"translate({cell.value},E' .-()/\\u00a0\\t','')"
+    trunk = f"'+{dial}'||substr({{}},2)" if dial != "1" else "'+1'||{}"
+    international = at.scope.let(
+        f"CASE WHEN {plain} LIKE '+%' THEN {plain} WHEN {plain} LIKE '00%' THEN '+'||substr({plain},3) "
+        f"WHEN {plain} LIKE '0%' THEN {trunk.format(plain)} ELSE '+{dial}'||{plain} END"
+    )
+    digest = at.scope.digest("phone", international)
+    made = " ".join(
+        f"WHEN {international} LIKE '+{code}%' THEN {_number(code, prefixes, form, digest)}"
+        for code, (prefixes, form) in _RANGES.items()
+    )
+    made = f"CASE {made} ELSE '+1 '||{_choose(_AREAS, digest, 0)}||' 555 01'||{_padded(digest, 2, 2)} END"
+    return f"CASE WHEN {cell.value}='' THEN '' WHEN {cell.value}={plain} THEN replace({made},' ','') ELSE {made} END"
+
+
+def _number(code: str, prefixes: tuple[str, ...], form: str, digest: str) -> str:
+    start = f"'+{code} '||{_choose(prefixes, digest, 0)}"
+    two = _padded(digest, 2, 2)
+    if form == "pairs":
+        return f"{start}||' '||{two}||' '||{_padded(digest, 4, 2)}"
+    if form == "three":
+        return f"{start}||{_padded(digest, 2, 3)}"
+    return f"{start}||{_padded(digest, 2, 3)}||' '||{_padded(digest, 4, 3)}"
+
+
+def _choose(entries: tuple[str, ...], digest: str, position: int) -> str:
+    array = "{" + ",".join(f'"{entry}"' for entry in entries) + "}"
+    return f"('{array}'::name[])[1+{small(digest, position)}%{len(entries)}]::text"
+
+
+def _padded(digest: str, position: int, width: int) -> str:
+    return f"lpad(({large(digest, position)}%{10**width})::text,{width},'0')"
+
+
+def url(_: Rule, cell: Cell, at: At) -> str:
+    """Return an address of a reserved domain; one without scheme stays without."""
+    host = f"'www.'||{hexadecimal(at.scope.digest('url', cell.value), 8)}||'.{DOMAIN}'"
+    return filled(cell.value, f"CASE WHEN strpos({cell.value},'://')>0 THEN 'https://'||{host} ELSE {host} END")
+
+
+def ip(_: Rule, cell: Cell, at: At) -> str:
+    """Return an address for documentation: RFC 5737, or RFC 3849 for IPv6."""
+    digest = at.scope.digest("ip", cell.value)
+    networks = ("192.0.2.", "198.51.100.", "203.0.113.")
+    four = f"{_choose(networks, digest, 0)}||(1+get_byte({digest},2)%254)::text"
+    groups = "||':'||".join(f"encode(substr({digest},{place},2),'hex')" for place in (3, 5, 7, 9))
+    return filled(cell.value, f"CASE WHEN strpos({cell.value},':')>0 THEN '2001:db8::'||{groups} ELSE {four} END")
+
+
+def filename(_: Rule, cell: Cell, at: At) -> str:
+    """Return a made file name with the extension of the real one, when it looks like one."""
+    digest = at.scope.digest("filename", cell.value)
+    ending = rf"coalesce(lower(substring({cell.value} from '\.[A-Za-z0-9]{{1,5}}$')),'')"
+    return filled(cell.value, f"'document-'||{hexadecimal(digest, 8)}||{ending}")

@@ -1,0 +1,116 @@
+"""Free text and documents."""
+
+# ruff: noqa: S608 - identifiers and literals are quoted, the rest is this package's own text
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from operations.anonymise.rules.dates import RUN_SHIFT
+from operations.anonymise.rules.grammar import Reference
+from operations.anonymise.rules.lists import FILLER_BLOCK, FILLER_BLOCKS, FILLER_MOST, FILLER_PERIOD
+from operations.anonymise.rules.scope import SETTINGS, Cell, Scope, filled, key, literal
+from operations.anonymise.rules.words import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from operations.anonymise.rules.at import At
+    from operations.anonymise.rules.grammar import Rule
+
+_LATIN = f"(SELECT current_setting('{SETTINGS}.filler'))"
+_READ = 256
+
+
+def filler(_: Rule, cell: Cell, at: At) -> str:
+    """Return neutral Latin of as many characters as the text has bytes, its empty lines and line breaks kept.
+
+    Which sentence it starts with is chosen by the digest of the text's beginning, so that titles can be told apart. At
+    most `FILLER_MOST` characters; the size of a longer text is known without reading it.
+    """
+    value = cell.value
+    start = f"(get_byte({at.scope.digest('filler', f'left({value},{_READ})')},0)%{FILLER_BLOCKS})"
+    return (
+        f"CASE WHEN {value}='' THEN '' {_oversized(value, '', '')}"
+        f"WHEN octet_length({value})>{FILLER_PERIOD} OR strpos({value},E'\\n')>0 "
+        f"THEN pg_temp.careops_filler({value},{start}) "
+        f"ELSE substr({_LATIN},1+{FILLER_BLOCK}*{start},octet_length({value})) END"
+    )
+
+
+def filler_html(_: Rule, cell: Cell, __: At) -> str:
+    """Return the document with neutral Latin in place of its texts, without attributes, links, images or scripts.
+
+    The one paragraph that most messages are takes a short way.
+    """
+    value = cell.value
+    start = f"(octet_length({value})%{FILLER_BLOCKS})"
+    return (
+        f"CASE WHEN {value}='' THEN '' {_oversized(value, '<p>', '</p>')}"
+        f"WHEN octet_length({value})<{FILLER_PERIOD} AND {value} LIKE '<p>_%</p>' AND split_part({value},'<',4)='' "
+        f"THEN '<p>'||substr({_LATIN},1+{FILLER_BLOCK}*{start},octet_length({value})-7)||'</p>' "
+        f"ELSE pg_temp.careops_html({value},{start}) END"
+    )
+
+
+def filler_xml(_: Rule, cell: Cell, __: At) -> str:
+    """Return the document with neutral Latin in place of its texts; elements and attributes stay, comments go."""
+    value = cell.value
+    return filled(value, f"pg_temp.careops_xml({value},octet_length({value})%{FILLER_BLOCKS})")
+
+
+def _oversized(value: str, before: str, after: str) -> str:
+    most = f"left(repeat({_LATIN},{FILLER_MOST // (2 * FILLER_PERIOD)}),{FILLER_MOST})"
+    return f"WHEN octet_length({value})>{FILLER_MOST} THEN '{before}'||{most}||'{after}' "
+
+
+def json_text(rule: Rule, cell: Cell, at: At) -> str:
+    """Return the object with each text masked by the rule; its keys (languages, companies) and its nulls stay.
+
+    What is no object is filled as `json-fill` does.
+    """
+    inner = rule.inner
+    document = f"({cell.raw})::jsonb"
+    alias = f"e{at.nesting}"
+    scope = Scope(alias=alias)
+    nested = type(at)(
+        run=at.run, scope=scope, table=at.table, row=at.row, compile=at.compile, depth=at.depth, nesting=at.nesting + 1
+    )
+    value = f"({alias}.value #>> '{{}}')"
+    text = Cell(
+        value=f'{value} COLLATE "C"', raw=value, type="text", table=cell.table, column=cell.column, kind=Kind.TEXT
+    )
+    masked = at.compile(nested, str(inner), text)
+    each = f"CASE jsonb_typeof({alias}.value) WHEN 'null' THEN {alias}.value ELSE to_jsonb(({masked})::text) END"
+    object_only = f"CASE jsonb_typeof({document}) WHEN 'object' THEN {document} ELSE '{{}}' END"
+    source = scope.wrapped(f"jsonb_each({object_only}) {alias}")
+    return (
+        f"CASE jsonb_typeof({document}) WHEN 'object' THEN "
+        f"coalesce((SELECT jsonb_object_agg({alias}.key,{each}) FROM {source}),'{{}}') "
+        f"ELSE pg_temp.careops_json_fill({document},'{{}}') END::{cell.type}"
+    )
+
+
+def json_fill(rule: Rule, cell: Cell, _: At) -> str:
+    """Return the document with filler for texts and 0 for numbers, but for members with the given keys."""
+    return f"pg_temp.careops_json_fill(({cell.raw})::jsonb,{_array(rule.names)})::{cell.type}"
+
+
+def json_keep(rule: Rule, cell: Cell, _: At) -> str:
+    """Return the document without the members that have other keys."""
+    return f"pg_temp.careops_json_keep(({cell.raw})::jsonb,{_array(rule.names)})::{cell.type}"
+
+
+def properties(rule: Rule, cell: Cell, at: At) -> str:
+    """Return the values of a properties field, each by the type its definition gives."""
+    reference = rule.reference
+    if not isinstance(reference, Reference):
+        raise TypeError(str(rule))
+    definition = at.referenced(reference).row(reference.column)
+    return (
+        f"pg_temp.careops_properties(({cell.raw})::jsonb,({definition})::jsonb,{RUN_SHIFT},{key('jitter')})"
+        f"::{cell.type}"
+    )
+
+
+def _array(texts: Sequence[str]) -> str:
+    return f"ARRAY[{','.join(map(literal, texts))}]::text[]"
