@@ -24,7 +24,7 @@ def unique_holds(index: UniqueIndex, rules: Mapping[str, Rule], table: Table) ->
         table: Its table.
     """
     weak = [column for column in index.columns if not _stays_apart(rules[column], index)]
-    if not weak or any(rules[column].word == "null" and index.nulls_distinct for column in weak):
+    if not weak or index.nulls_distinct and any(rules[column].word in {"null", "recompute"} for column in weak):
         return None
     firm = set(index.columns) - set(weak)
     if any(set(other.columns) <= firm for other in table.unique if other.name != index.name):

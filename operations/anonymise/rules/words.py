@@ -317,7 +317,7 @@ _ALL = (
         _B,
         "Moved by whole weeks: those of the run, and with a column those of the person as well (the row that the "
         "column, or a link of the row it points to, points to; id is this row; the same person in every table), so "
-        "that intervals and weekdays stay. Rows without a person move with the run, or stay with a second argument: stay.",
+        "that intervals and weekdays stay. Rows without a person move with the run, or, with the word stay, do not.",
         deterministic=False,
         parameters=(_P.PERSON, _P.STAY),
     ),
@@ -337,6 +337,7 @@ _ALL = (
         "a file that the image ships.",
         parameters=(_P.KEY,),
         required=1,
+        bounded=True,
     ),
 )
 
