@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from policies.verdicts import Observation
 
 _WORKLOADS: Final = POD_KINDS | {CNPG_CLUSTER}
+_OTHER_ENGINES: Final = frozenset(
+    {"crd.projectcalico.org/NetworkPolicy", "projectcalico.org/NetworkPolicy", "cilium.io/CiliumNetworkPolicy"}
+)
+"""Policies in a network plug-in's own language: they can overrule a NetworkPolicy, and this rule cannot read them."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -127,6 +131,8 @@ def _observe(name: str, context: Context) -> Iterator[Observation]:
     doubts += [
         Doubt(path="", reason=f"the namespace of NetworkPolicy {policy.name} is not known yet") for policy in unsure
     ]
+    foreign, _ = _members(context.stack, _OTHER_ENGINES, name)
+    doubts += [Doubt(path="", reason=f"{each.label} may overrule it in a language of its own") for each in foreign]
     # An unseen policy could close the namespace, and it could as well open all of it.
     yield from doubts
     missing = [direction.lower() for direction in DIRECTIONS if direction not in closed]

@@ -163,3 +163,13 @@ def test_what_is_certain_is_a_finding_whatever_else_is_unknown(verdict):
 def test_a_range_that_is_none_cannot_be_judged(verdict):
     [finding] = verdict(policy(ingress=[{"from": block("the internet")}])).findings
     assert "spec.ingress[0].from[0].ipBlock.cidr is not an address range" in finding.message
+
+
+@pytest.mark.parametrize("version", ["crd.projectcalico.org/v1", "projectcalico.org/v3"])
+def test_a_policy_in_the_plug_in_s_own_language_leaves_the_namespace_undetermined(version, verdict):
+    foreign = {**policy("by-hand"), "apiVersion": version, "spec": {"ingress": [{"action": "Allow"}]}}
+    found = verdict(foreign)
+    assert isinstance(found, Undetermined)
+    assert "by-hand" in found.doubts[0].reason
+    foreign["metadata"]["namespace"] = "elsewhere"
+    assert verdict(foreign) == Pass()
