@@ -9,13 +9,14 @@ from __future__ import annotations
 import base64
 import json
 import secrets
+import time
 from typing import TYPE_CHECKING, Any
 
 from operations.errors import failure
 from operations.exit_codes import ExitCode
 from operations.seed import rows as marks
 from operations.seed.files import render
-from operations.seed.odoo import batches
+from operations.seed.odoo import RefusedError, batches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -43,7 +44,10 @@ QUIET: dict[str, Any] = {
 }
 """Context of every call: Odoo writes no mail, and no chatter but what the seed itself brings."""
 
-READ_AT_ONCE = 1000
+REQUEST_SECONDS = 240.0
+"""How long Odoo lets a request run: a killed run's last one may still be at work when the next run begins."""
+
+PAUSE_SECONDS = 2.0
 
 
 class Loader:
@@ -55,8 +59,11 @@ class Loader:
         missing: Title of a table -> model that this Odoo does not have.
     """
 
-    def __init__(self, odoo: Api) -> None:
+    def __init__(
+        self, odoo: Api, *, clock: Callable[[], float] = time.time, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
         self.odoo = odoo
+        self.clock, self.sleep = clock, sleep
         self.known: dict[str, tuple[str, int]] = {}
         self.created: dict[str, int] = {}
         self.missing: dict[str, str] = {}
@@ -82,9 +89,13 @@ class Loader:
         """Name the records of a batch that was created and not named."""
         model, keys = pending["model"], pending["keys"]
         domain = [["id", ">", pending["after"]], ["create_uid", "=", pending["user"]]]
-        ids = self.odoo.call(model, "search", domain, order="id", context={"active_test": False})
-        if not ids:
-            return
+        ids: list[int] = []
+        while not ids:
+            ids = self.odoo.call(model, "search", domain, order="id", context={"active_test": False})
+            if not ids and self.clock() >= pending["at"] + REQUEST_SECONDS:
+                return
+            if not ids:
+                self.sleep(PAUSE_SECONDS)
         if len(ids) != len(keys):
             raise failure(
                 ExitCode.UNHEALTHY,
@@ -114,14 +125,16 @@ class Loader:
             return
         wanted = [row for row in table.rows if row.key not in self.known and self._possible(row)]
         context = {**QUIET, **table.context}
+        done = 0
         for batch in batches(wanted, table.batch):
             self._prepare(batch)
             values = [{name: self._value(value) for name, value in row.values.items()} for row in batch]
             keys = [row.key for row in batch]
             self._note_pending(table.model, keys)
-            self._name(table.model, keys, self.odoo.call(table.model, "create", values, context=context))
+            self._name(table.model, keys, self._create(table.model, values, context))
             self.created[table.title] = self.created.get(table.title, 0) + len(batch)
-            note(f"{self.created[table.title]} of {len(wanted)}")
+            done += len(batch)
+            note(f"{done} of {len(wanted)}")
         if wanted and table.french:
             self._translate(table)
 
@@ -132,8 +145,21 @@ class Loader:
 
     def _note_pending(self, model: str, keys: Sequence[str]) -> None:
         last = self.odoo.call(model, "search", [], order="id desc", limit=1, context={"active_test": False})
-        pending = {"model": model, "keys": list(keys), "after": last[0] if last else 0, "user": self.odoo.user}
+        pending = {
+            "model": model,
+            "keys": list(keys),
+            "after": last[0] if last else 0,
+            "user": self.odoo.user,
+            "at": self.clock(),
+        }
         self.odoo.call("ir.config_parameter", "set_param", PENDING, json.dumps(pending))
+
+    def _create(self, model: str, values: list[dict[str, Any]], context: Mapping[str, Any]) -> list[int]:
+        try:
+            return self.odoo.call(model, "create", values, context=context)
+        except RefusedError:  # then nothing was created, and the next run need not wait for it
+            self.odoo.call("ir.config_parameter", "set_param", PENDING, "")
+            raise
 
     def _name(self, model: str, keys: Sequence[str], ids: Sequence[int]) -> None:
         names = [

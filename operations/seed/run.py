@@ -105,7 +105,7 @@ def opened(session: Session, environment: Environment) -> Generator[Odoo]:
     command = forward_command(live.kubectl(session), session.paths.kubeconfig, environment.namespace, 0)
     with forwarded(command, live.child_environment(session)) as forward:
         odoo = log_in(environment.host, forward.port, authority, login, password)
-        with odoo.http:
+        with contextlib.closing(odoo.http):
             yield odoo
 
 

@@ -19,7 +19,8 @@ TIME_ZONE = "Europe/Paris"
 
 def tables(hospital: Hospital) -> tuple[Table, ...]:
     """Return every table in the order in which records can refer to each other."""
-    return (*_company(hospital), *_staff(hospital), *_contacts(hospital), _products(hospital), *event_tables(hospital))
+    found = (*_company(hospital), *_staff(hospital), *_contacts(hospital), _products(hospital), *event_tables(hospital))
+    return tuple(table for table in found if table.rows)
 
 
 def user_key(staff: str) -> str:
@@ -78,6 +79,8 @@ def _staff(hospital: Hospital) -> tuple[Table, ...]:
                         "lang": one.person.lang,
                         "tz": TIME_ZONE,
                         "password": Secret(),
+                        # Odoo writes a mail for each notification otherwise, whatever the context says.
+                        "notification_type": "inbox",
                     },
                 )
                 for one in with_login
@@ -86,12 +89,12 @@ def _staff(hospital: Hospital) -> tuple[Table, ...]:
         ),
         *(
             Table(
-                title="staff" if rank == 0 else f"staff, level {rank + 1}",
+                title="staff",
                 model="hr.employee",
                 rows=tuple(Row(key=one.key, values=_employee(one, jobs)) for one in members),
                 batch=50,
             )
-            for rank, members in enumerate(ranks)
+            for members in ranks
         ),
         Table(
             title="accounts of staff",

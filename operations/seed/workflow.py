@@ -93,7 +93,7 @@ class Workflow:
             self.odoo.call(model, "web_save_multi", list(batch), [changes[one] for one in batch], {}, context=context)
 
     def _press(self, model: str, button: str, ids: Iterable[int], note: Callable[[str], None], **context: Any) -> None:  # noqa: ANN401
-        todo = sorted(ids)
+        todo = list(ids)
         for number, batch in enumerate(batches(todo, AT_ONCE), start=1):
             self.odoo.call(model, button, list(batch), context={**QUIET, **context})
             note(f"{min(len(todo), number * AT_ONCE)} of {len(todo)}")
