@@ -18,6 +18,7 @@ import hashlib
 import os
 import shutil
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
     from toolchain.progress import Reporter, Step
     from toolchain.recipes import GoBuild, ModuleFiles
+
+_REMOVED = ".removed-"
 
 RECIPE = 1
 """Grows when this file builds the same record in another way, so that old results are not taken for new ones."""
@@ -153,19 +156,22 @@ def discard_sources(paths: Paths, names: Sequence[str], *, environ: Mapping[str,
         environ: variables the builds were made with; this process's own when None.
 
     Returns:
-        Whether they were removed: not when a result is missing, because its build would need them, and not while
+        Whether they are gone: not when a result is missing, because its build would need them, and not while
         another process builds with them.
     """
     environ = os.environ if environ is None else environ
     folders = [folder for folder in (paths.go_mod, paths.go_build) if folder.exists()]
     jobs = [_Job.of(paths, name, NullReporter(), environ) for name in names]
-    if not folders or any(job.found() is None for job in jobs):
+    if any(job.found() is None for job in jobs):
         return False
     with _sources(paths, fcntl.LOCK_EX | fcntl.LOCK_NB) as held:
         if held:
             for folder in folders:
-                remove_tree(folder)
-        return held
+                # Gone at once: Go takes a module's folder for whole, so an interrupted removal would break its builds.
+                folder.rename(paths.cache / f"{_REMOVED}{folder.name}-{time.time_ns()}")
+    for left in paths.cache.glob(f"{_REMOVED}*"):
+        remove_tree(left)
+    return held
 
 
 @contextlib.contextmanager

@@ -254,7 +254,26 @@ def test_sources_are_discarded_only_when_every_result_exists(toy, fake_go, sourc
     assert builds.discard_sources(toy.paths, ["toy"], environ=environ) is True
     assert not toy.paths.go_mod.exists()
     assert toy.ensure(environ) == folder
-    assert builds.discard_sources(toy.paths, ["toy"], environ=environ) is False, "nothing is left to remove"
+    assert builds.discard_sources(toy.paths, ["toy"], environ=environ) is True, "nothing is left to remove"
+
+
+def test_an_interrupted_removal_of_sources_leaves_no_half_module_and_is_finished_later(
+    toy, fake_go, source, monkeypatch
+):
+    environ, _ = fake_go()
+    toy.ensure(environ)
+
+    def interrupt(_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(builds, "remove_tree", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            builds.discard_sources(toy.paths, ["toy"], environ=environ)
+    assert not source.exists()
+    assert list(toy.paths.cache.glob(".removed-*"))
+    assert builds.discard_sources(toy.paths, ["toy"], environ=environ) is True
+    assert not list(toy.paths.cache.glob(".removed-*"))
 
 
 def test_sources_stay_while_another_process_builds_with_them(toy, fake_go, source):
