@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 
 import pytest
 
@@ -25,7 +25,7 @@ class Quiet:
 
 
 @contextlib.contextmanager
-def announce(_phase: Phase) -> Iterator[Quiet]:
+def announce(_phase: Phase) -> Generator[Quiet]:
     yield Quiet()
 
 
@@ -104,18 +104,20 @@ def test_a_defect_comes_before_what_can_be_told_and_carries_it_along():
 
 
 SCRIPT = """
-import contextlib, json, subprocess, sys
+import contextlib, json, os, subprocess, sys
 import operations.phases as phases
-phases.GRACE_SECONDS = 0.5
+phases.GRACE_SECONDS = 1.5
 CHILD = '''
-import signal, sys, time
+import os, signal, sys, time
+def say(text):
+    os.write(1, (text + chr(10)).encode())  # whole lines: two processes write here
 def end(*_):
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    time.sleep(0.2)
-    print("ended cleanly", sys.argv[1], flush=True)
+    time.sleep(1)
+    say("ended cleanly " + sys.argv[1])
     sys.exit(1)
 signal.signal(signal.SIGINT, end)
-print("runs", flush=True)
+say("runs")
 time.sleep(60)
 '''
 class Quiet:
@@ -125,7 +127,7 @@ def announce(phase):
     try:
         yield Quiet()
     except BaseException as error:
-        print(phase.name, "shown as", type(error).__name__, flush=True)
+        os.write(1, f"{phase.name} shown as {type(error).__name__}\\n".encode())
         raise
 def engine(name):
     def run(step):
