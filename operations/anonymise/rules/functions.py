@@ -166,12 +166,12 @@ BEGIN
     RETURN regexp_replace(made, '[0-9]{2}', '00');
 END
 $body$;
-CREATE OR REPLACE FUNCTION pg_temp.careops_number(value text, key bytea) RETURNS text LANGUAGE plpgsql STRICT AS $body$
+CREATE OR REPLACE FUNCTION pg_temp.careops_number(value text, secret bytea) RETURNS text LANGUAGE plpgsql STRICT AS $body$
 DECLARE
     part text[]; size int; low numeric; high numeric; l numeric; r numeric;
 BEGIN
     IF strpos(value, ', ') > 0 THEN
-        RETURN (SELECT string_agg(pg_temp.careops_number(item, key), ', ' ORDER BY place)
+        RETURN (SELECT string_agg(pg_temp.careops_number(item, secret), ', ' ORDER BY place)
                 FROM string_to_table(value COLLATE "C", ', ') WITH ORDINALITY items(item, place));
     END IF;
     part := regexp_match(value COLLATE "C", '^(.*?)([0-9]{1,64})([^0-9]*)$');
@@ -184,16 +184,16 @@ BEGIN
     low := 10::numeric ^ (size / 2); high := 10::numeric ^ (size - size / 2);
     l := div(part[2]::numeric, low); r := part[2]::numeric % low;
     FOR round IN 1..4 LOOP
-        l := (l + pg_temp.careops_round(key, part[1], size, round, r)) % high;
-        r := (r + pg_temp.careops_round(key, part[1], size, -round, l)) % low;
+        l := (l + pg_temp.careops_round(secret, part[1], size, round, r)) % high;
+        r := (r + pg_temp.careops_round(secret, part[1], size, -round, l)) % low;
     END LOOP;
     RETURN part[1] || lpad((l * low + r)::numeric(70, 0)::text, size, '0') || part[3];
 END
 $body$;
-CREATE OR REPLACE FUNCTION pg_temp.careops_round(key bytea, start text, size int, round int, half numeric)
+CREATE OR REPLACE FUNCTION pg_temp.careops_round(secret bytea, start text, size int, round int, half numeric)
 RETURNS numeric LANGUAGE sql STRICT AS $body$
     SELECT ('0x' || encode(substr(sha256(
-        key || textsend(size || ':' || round || ':' || trim_scale(half) || ':' || start)), 1, 16), 'hex'))::numeric
+        secret || textsend(size || ':' || round || ':' || trim_scale(half) || ':' || start)), 1, 16), 'hex'))::numeric
 $body$;
 """
 
@@ -227,7 +227,7 @@ BEGIN
         ELSE value END;
 END
 $body$;
-CREATE OR REPLACE FUNCTION pg_temp.careops_property(value jsonb, type text, weeks int, key bytea) RETURNS jsonb
+CREATE OR REPLACE FUNCTION pg_temp.careops_property(value jsonb, type text, weeks int, secret bytea) RETURNS jsonb
 LANGUAGE plpgsql AS $body$
 DECLARE
     held text := value #>> '{}';
@@ -237,7 +237,7 @@ BEGIN
     ELSIF type IN ('selection', 'tags', 'many2one', 'many2many') THEN
         RETURN value;
     ELSIF type IN ('integer', 'float', 'monetary') AND jsonb_typeof(value) = 'number' THEN
-        RETURN to_jsonb(round(held::numeric * (90 + get_byte(sha256(key || textsend(held)), 0) % 21) / 100,
+        RETURN to_jsonb(round(held::numeric * (90 + get_byte(sha256(secret || textsend(held)), 0) % 21) / 100,
                               scale(held::numeric)));
     ELSIF type = 'date' AND held ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}$' THEN
         RETURN to_jsonb((held::date - 7 * weeks)::text);
@@ -247,10 +247,10 @@ BEGIN
     RETURN pg_temp.careops_json_fill(value, '{}');
 END
 $body$;
-CREATE OR REPLACE FUNCTION pg_temp.careops_properties(value jsonb, definition jsonb, weeks int, key bytea) RETURNS jsonb
+CREATE OR REPLACE FUNCTION pg_temp.careops_properties(value jsonb, definition jsonb, weeks int, secret bytea) RETURNS jsonb
 LANGUAGE sql AS $body$
     SELECT CASE WHEN value IS NULL THEN NULL ELSE coalesce((
-        SELECT jsonb_object_agg(m.key, pg_temp.careops_property(m.value, d.value ->> 'type', weeks, key))
+        SELECT jsonb_object_agg(m.key, pg_temp.careops_property(m.value, d.value ->> 'type', weeks, secret))
         FROM jsonb_each(CASE WHEN jsonb_typeof(value) = 'object' THEN value ELSE '{}' END) m
         JOIN jsonb_array_elements(CASE WHEN jsonb_typeof(definition) = 'array' THEN definition ELSE '[]' END) d
           ON d.value ->> 'name' = m.key), '{}') END

@@ -84,7 +84,7 @@ _SHOWN = r"E' \"\t\r\n'"
 
 def folded(text: str) -> str:
     """Return SQL of an address without blanks around it and without upper case, under any collation."""
-    return f'lower(btrim({text},{_BLANKS}) COLLATE "pg_c_utf8")'
+    return f'(lower(btrim({text},{_BLANKS}) COLLATE "pg_c_utf8") COLLATE "C")'
 
 
 def address(digest: str) -> str:

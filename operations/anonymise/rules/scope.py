@@ -143,8 +143,8 @@ def small(digest: str, position: int) -> str:
 
 
 def large(digest: str, position: int) -> str:
-    """Return SQL of an integer from three bytes of a digest."""
-    return f"(get_byte({digest},{position})<<16|get_byte({digest},{position + 1})<<8|get_byte({digest},{position + 2}))"
+    """Return SQL of an integer from three bytes of a digest; PostgreSQL reads `<<` and `|` from left to right."""
+    return f"({small(digest, position)}<<8|get_byte({digest},{position + 2}))"
 
 
 def hexadecimal(digest: str, count: int) -> str:
