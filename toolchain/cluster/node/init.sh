@@ -128,8 +128,9 @@ enter_root() {
 start_network() {
   # Pods and policies are IPv4 only. Every pod's interface still has a link-local IPv6 address, and Felix programs no
   # IPv6 rules: with IPv6 on its side of the link the node would answer every pod, whatever the pod's policy says.
+  # Loopback, which exists already, keeps it: the API server calls itself at ::1.
   if [ -e /proc/sys/net/ipv6 ]; then
-    sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1
+    sysctl -qw net.ipv6.conf.default.disable_ipv6=1
   fi
   ip link set lo up
   ip link add careops0 type bridge
