@@ -23,6 +23,8 @@ ODOO = "/usr/bin/odoo"
 SERVER = "/usr/local/bin/careops-odoo-server"
 """Odoo's program for web and cron, whose connections are fenced; a migration's are not: it makes what they check."""
 RESTORE_JOBS = 2
+RESTORE_TRANSACTION = 500
+"""Objects in a transaction of a restore. More would need more of PostgreSQL's lock table (6400 by default)."""
 # Only on the copy, which a crash makes worthless anyway. The server's log is written in order, so that the swap's own
 # commit brings everything before it to disk: what goes live is as durable as any other transaction.
 ON_THE_COPY = {"PGOPTIONS": "-c synchronous_commit=off"}
@@ -50,6 +52,7 @@ class Programs:
             "restoring the baseline",
             [
                 *(PG_RESTORE, "--no-owner", "--no-privileges", "--exit-on-error", f"--jobs={RESTORE_JOBS}"),
+                f"--transaction-size={RESTORE_TRANSACTION}",
                 *("--host", self._pod.host, "--port", str(self._pod.port), "--username", self._pod.user),
                 *("--no-password", "--dbname", database, str(dump)),
             ],
