@@ -24,7 +24,7 @@ def unique_holds(index: UniqueIndex, rules: Mapping[str, Rule], table: Table) ->
         table: Its table.
     """
     weak = [column for column in index.columns if not _stays_apart(rules[column], index)]
-    if not weak or index.nulls_distinct and any(rules[column].word in {"null", "recompute"} for column in weak):
+    if not weak or (index.nulls_distinct and any(rules[column].word in {"null", "recompute"} for column in weak)):
         return None
     firm = set(index.columns) - set(weak)
     if any(set(other.columns) <= firm for other in table.unique if other.name != index.name):
@@ -33,13 +33,18 @@ def unique_holds(index: UniqueIndex, rules: Mapping[str, Rule], table: Table) ->
     return f"rows may collide in {index.name}: {listed} may give two values the same fake"
 
 
+def unique_rule(rule: Rule) -> bool:
+    """Tell whether different values get different fakes, whatever else is in the row."""
+    if rule.inner and rule.word in {"shipped", "json-text"}:
+        return unique_rule(rule.inner)
+    return rule.spec.unique
+
+
 def _stays_apart(rule: Rule, index: UniqueIndex) -> bool:
     if rule.word == "shift-date":
         # Within one person, or one run, a shift is the same for every row.
         return all(column in index.columns for column in rule.row_columns)
-    if rule.inner and rule.word in {"shipped", "json-text"}:
-        return rule.inner.spec.unique
-    return rule.spec.unique
+    return unique_rule(rule)
 
 
 def check_holds(check: CheckConstraint, rules: Mapping[str, Rule], table: Table) -> str | None:

@@ -10,7 +10,9 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
+from operations.anonymise.catalogue.constraints import unique_rule
 from operations.anonymise.model import Action, Classification, ColumnRule, Gdpr, SafeHarbor, TableRule
+from operations.anonymise.rules.grammar import parse
 from operations.anonymise.rules.words import LONGEST_MADE, Kind
 
 if TYPE_CHECKING:
@@ -142,7 +144,7 @@ def propose(column: Column, table: Table, schema: Schema) -> ColumnRule:
             line = _line(table, column, (_C.DIRECT, _S.PHOTOGRAPHS, _G.PERSONAL), "null")
         case _:
             line = _line(table, column, _ANY_TEXT, "null", "a type that no rule masks")
-    return _fitted(line, column)
+    return _fitted(line, column, table)
 
 
 _What: TypeAlias = tuple[Classification, SafeHarbor | None, Gdpr]
@@ -166,16 +168,29 @@ def _line(table: Table, column: Column, what: _What, rule: str, note: str = "") 
     )
 
 
-def _fitted(line: ColumnRule, column: Column) -> ColumnRule:
-    """Return the line with a rule that a NOT NULL or short column can bear."""
+_NOTHING = {
+    Kind.TEXT: "empty-text",
+    Kind.JSON: "constant('{}')",
+    Kind.BYTES: r"constant('\x')",
+    Kind.BOOLEAN: "constant('false')",
+    Kind.OTHER: "constant('{}')",
+}
+"""What stands for nothing where NULL may not; `other` is an array in Odoo's tables."""
+
+
+def _fitted(line: ColumnRule, column: Column, table: Table) -> ColumnRule:
+    """Return the line with a rule that a NOT NULL, short or unique column can bear."""
     if line.rule == "null" and column.not_null:
-        instead = {Kind.TEXT: "empty-text", Kind.BYTES: r"constant('\x')", Kind.BOOLEAN: "constant('false')"}
-        return replace(line, rule=instead.get(column.kind, "constant('0')"))
-    if (
-        column.length is not None
-        and column.length < LONGEST_MADE
-        and not line.rule.startswith(("keep", "empty", "null"))
-    ):
+        return replace(line, rule=_NOTHING.get(column.kind, "constant('0')"))
+    short = column.length is not None and column.length < LONGEST_MADE
+    if any(column.name in index.columns for index in table.unique) and not unique_rule(parse(line.rule)):
+        if column.kind is Kind.TEXT:
+            return replace(line, rule="hash" if short else "identifier")
+        if line.rule.startswith("json-text"):
+            return replace(line, rule="json-text(identifier)")
+        # Nothing that is known keeps other values apart; where NULL may not be, the check tells, and a person decides.
+        return line if column.not_null else replace(line, rule="null")
+    if short and not parse(line.rule).spec.bounded:
         return replace(line, rule="filler")
     return line
 
@@ -209,10 +224,11 @@ DEFINITION = "json-keep(name,type,string,selection,tags,comodel,domain,view_in_c
 
 def _properties(column: Column, table: Table, schema: Schema) -> str:
     """Return the rule of a properties field: Odoo keeps its definition in a row that a link of this row points to."""
+    stem = column.name.removesuffix("_properties")
     for key in table.foreign_keys:
         fields: Mapping[str, OrmField] = schema.orm.get(key.target, {})
         found = [field.name for field in fields.values() if field.ttype == "properties_definition"]
-        same = [name for name in found if name.startswith(column.name)] or (found if len(found) == 1 else [])
+        same = [name for name in found if name.startswith(stem)]
         if same and len(key.columns) == 1:
             return f"properties({key.target}.{same[0]} via {key.columns[0]})"
     return "json-fill"

@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import TypeAlias
 
 from operations.anonymise.rules.words import NAMED, WORDS, Effect, Kind, ParameterKind, RuleSpec
@@ -137,6 +138,7 @@ class _Sign(StrEnum):
     COMMA = ","
 
 
+@lru_cache(maxsize=4096)
 def parse(text: str) -> Rule:
     """Return the rule that a text of the catalogue stands for.
 
