@@ -155,6 +155,10 @@ def _of_column(column: Column, line: ColumnRule, table: Table, schema: Schema, c
         yield "the rule generated is for columns that PostgreSQL computes, and the only one for them"
     if column.length is not None:
         yield from _too_long(rule, column.length)
+    if rule.word == "counter-of":
+        number = catalogue.column(table.name, rule.names[0])
+        if number is None or parse(number.rule).word != "document-number":
+            yield f"{rule.names[0]} has no made document number to take the digits of"
     yield from _of_key(column, rule, table, catalogue)
     yield from _of_arguments(rule, table, schema)
     yield from _of_reference(line, rule, table, schema, catalogue)

@@ -238,3 +238,10 @@ def test_a_column_that_postgresql_computes_is_never_copied(tmp_path: Path):
     assert misfits(tmp_path, live, line(ID, "keep"), line("t.a", "generated")) == []
     assert "generated" in misfits(tmp_path, live, line(ID, "keep"), line("t.a", "keep"))[0]
     assert "generated" in misfits(tmp_path, one(column("a")), line(ID, "keep"), line("t.a", "generated"))[0]
+
+
+def test_a_counter_is_taken_of_a_document_number_only(tmp_path: Path):
+    live = one(column("name"), column("no", "integer"))
+    counter = line("t.no", "counter-of(name)")
+    assert misfits(tmp_path, live, line(ID, "keep"), counter, line("t.name", "document-number")) == []
+    assert "no made document number" in misfits(tmp_path, live, line(ID, "keep"), counter, line("t.name", "filler"))[0]
