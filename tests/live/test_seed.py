@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.live.support import ROOT, SITE, Browser, Platform, browser
+from toolchain.cluster.processes import children
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,7 +48,10 @@ def kill_at(platform: Platform, line: str) -> None:
     assert process.stderr
     for said in process.stderr:
         if line in said:
+            forwards = children(process.pid)  # in sessions of their own: nobody else would end them
             os.killpg(process.pid, signal.SIGKILL)
+            for number in forwards:
+                os.kill(number, signal.SIGKILL)
             break
     process.wait()
 
