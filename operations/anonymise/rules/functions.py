@@ -10,42 +10,12 @@ from operations.anonymise.rules.lists import FILLER_BLOCK, FILLER_BLOCKS, FILLER
 from operations.anonymise.rules.scope import SETTINGS
 
 _WHITE = r"E' \t\r\n\u00a0'"
-_TAGS_TEXT = (
-    "p div span br hr b i u s em strong small sub sup mark code pre kbd blockquote q ul ol li dl dt dd h1 h2 h3 "
-    "h4 h5 h6 table thead tbody tfoot tr td th caption section article header footer main aside address figure "
-    "figcaption"
-)
-_TAGS = tuple(_TAGS_TEXT.split())
-_ALLOWED = ",".join(f"'{form}'" for tag in _TAGS for form in (tag, f"/{tag}", f"{tag}/"))
-
 _FILLER = f"""
 CREATE OR REPLACE FUNCTION pg_temp.careops_latin(size int, start int) RETURNS text LANGUAGE sql STRICT AS $body$
-    SELECT CASE WHEN size <= {FILLER_PERIOD}
-        THEN substr(f, 1 + {FILLER_BLOCK} * (start % {FILLER_BLOCKS}), size)
-        ELSE left(repeat(f, 1 + size / {2 * FILLER_PERIOD}), size) END
-    FROM (SELECT current_setting('{SETTINGS}.filler') f) s
-$body$;
-CREATE OR REPLACE FUNCTION pg_temp.careops_filler(value text, start int) RETURNS text LANGUAGE sql STRICT AS $body$
-    SELECT string_agg(
-        CASE WHEN btrim(line, {_WHITE}) = '' THEN ''
-             ELSE pg_temp.careops_latin(octet_length(line), start + place::int) END, E'\\n' ORDER BY place)
-    FROM string_to_table(value COLLATE "C", E'\\n') WITH ORDINALITY lines(line, place)
-$body$;
-CREATE OR REPLACE FUNCTION pg_temp.careops_html(value text, start int) RETURNS text LANGUAGE sql STRICT AS $body$
-    SELECT string_agg(
-        CASE WHEN word IN ({_ALLOWED}) THEN '<' || word || '>' ELSE '' END
-        || CASE WHEN btrim(rest, {_WHITE}) = '' THEN rest
-                ELSE pg_temp.careops_latin(octet_length(rest), start + place::int) END, '' ORDER BY place)
-    FROM (
-        SELECT place,
-            CASE WHEN place > 1 AND close > 0 THEN
-                lower(split_part(translate(left(piece, close - 1), E'\\t\\r\\n', '   '), ' ', 1)) END AS word,
-            CASE WHEN place > 1 THEN substr(piece, close + 1) ELSE piece END AS rest
-        FROM (
-            SELECT piece, place, strpos(piece, '>') AS close
-            FROM string_to_table(value COLLATE "C", '<') WITH ORDINALITY pieces(piece, place)
-        ) cut
-    ) parts
+    SELECT convert_from(substr(
+        decode(repeat(encode(f, 'hex'), 1 + size / {FILLER_PERIOD}), 'hex'),
+        1 + {FILLER_BLOCK} * (start % {FILLER_BLOCKS}), size), 'UTF8')
+    FROM (SELECT current_setting('{SETTINGS}.filler')::bytea f) s
 $body$;
 CREATE OR REPLACE FUNCTION pg_temp.careops_xml(value text, start int) RETURNS text LANGUAGE sql STRICT AS $body$
     SELECT string_agg(
@@ -166,7 +136,8 @@ BEGIN
     RETURN regexp_replace(made, '[0-9]{2}', '00');
 END
 $body$;
-CREATE OR REPLACE FUNCTION pg_temp.careops_number(value text, secret bytea) RETURNS text LANGUAGE plpgsql STRICT AS $body$
+CREATE OR REPLACE FUNCTION pg_temp.careops_number(value text, secret bytea) RETURNS text LANGUAGE plpgsql STRICT
+AS $body$
 DECLARE
     part text[]; size int; low numeric; high numeric; l numeric; r numeric;
 BEGIN
@@ -247,8 +218,8 @@ BEGIN
     RETURN pg_temp.careops_json_fill(value, '{}');
 END
 $body$;
-CREATE OR REPLACE FUNCTION pg_temp.careops_properties(value jsonb, definition jsonb, weeks int, secret bytea) RETURNS jsonb
-LANGUAGE sql AS $body$
+CREATE OR REPLACE FUNCTION pg_temp.careops_properties(value jsonb, definition jsonb, weeks int, secret bytea)
+RETURNS jsonb LANGUAGE sql AS $body$
     SELECT CASE WHEN value IS NULL THEN NULL ELSE coalesce((
         SELECT jsonb_object_agg(m.key, pg_temp.careops_property(m.value, d.value ->> 'type', weeks, secret))
         FROM jsonb_each(CASE WHEN jsonb_typeof(value) = 'object' THEN value ELSE '{}' END) m

@@ -133,11 +133,11 @@ def phone(_: Rule, cell: Cell, at: At) -> str:
     agree. Countries without a range here get one of the United States for fiction (555-0100 to 555-0199).
     """
     dial = _DIAL.get(at.run.country, "1")
-    plain = f"translate({cell.value},E' .-()/\\u00a0\\t','')"
-    trunk = f"'+{dial}'||substr({{}},2)" if dial != "1" else "'+1'||{}"
+    plain = at.scope.let(f"translate({cell.value},E' .-()/\\u00a0\\t','')")
+    trunk = f"'+{dial}'||substr({plain},2)" if dial != "1" else f"'+1'||{plain}"
     international = at.scope.let(
         f"CASE WHEN {plain} LIKE '+%' THEN {plain} WHEN {plain} LIKE '00%' THEN '+'||substr({plain},3) "
-        f"WHEN {plain} LIKE '0%' THEN {trunk.format(plain)} ELSE '+{dial}'||{plain} END"
+        f"WHEN {plain} LIKE '0%' THEN {trunk} ELSE '+{dial}'||{plain} END"
     )
     digest = at.scope.digest("phone", international)
     made = " ".join(

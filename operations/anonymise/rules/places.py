@@ -39,7 +39,6 @@ def zip3(_: Rule, cell: Cell, __: At) -> str:
     """
     small = ",".join(f"'{prefix}'" for prefix in sorted(SMALL_ZIP3))
     code = f"ltrim({cell.value})"
-    return (
-        f"CASE WHEN {code} ~ '^[0-9]{{5}}' THEN CASE WHEN left({code},3) IN ({small}) THEN '000' ELSE left({code},3) "
-        f"END ELSE upper(left({code},2)) END"
-    )
+    five = f"length({code})>=5 AND translate(left({code},5),'0123456789','')=''"
+    three = f"CASE WHEN left({code},3) IN ({small}) THEN '000' ELSE left({code},3) END"
+    return f"CASE WHEN {five} THEN {three} ELSE upper(left({code},2)) END"

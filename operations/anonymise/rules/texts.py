@@ -17,8 +17,14 @@ if TYPE_CHECKING:
     from operations.anonymise.rules.at import At
     from operations.anonymise.rules.grammar import Rule
 
-_LATIN = f"(SELECT current_setting('{SETTINGS}.filler'))"
+_LATIN = f"(SELECT current_setting('{SETTINGS}.filler')::bytea)"
 _READ = 256
+_WHITE = r"E' \t\r\n\u00a0'"
+_TAGS_TEXT = (
+    "p div span br hr b i u s em strong small sub sup mark code pre kbd blockquote q ul ol li dl dt dd h1 h2 h3 h4 h5 "
+    "h6 table thead tbody tfoot tr td th caption section article header footer main aside address figure figcaption"
+)
+_ALLOWED = ",".join(f"'{form}'" for tag in _TAGS_TEXT.split() for form in (tag, f"/{tag}", f"{tag}/"))
 
 
 def filler(_: Rule, cell: Cell, at: At) -> str:
@@ -28,27 +34,51 @@ def filler(_: Rule, cell: Cell, at: At) -> str:
     most `FILLER_MOST` characters; the size of a longer text is known without reading it.
     """
     value = cell.value
-    start = f"(get_byte({at.scope.digest('filler', f'left({value},{_READ})')},0)%{FILLER_BLOCKS})"
+    start = f"get_byte({at.scope.digest('filler', f'left({value},{_READ})')},0)"
+    lines = (
+        f"(SELECT string_agg(CASE WHEN btrim(l.line,{_WHITE})='' THEN '' ELSE "
+        f"{_latin('octet_length(l.line)', f'{start}+l.place::int')} END,E'\\n') "
+        f"FROM string_to_table({value},E'\\n') WITH ORDINALITY l(line,place))"
+    )
     return (
-        f"CASE WHEN {value}='' THEN '' {_oversized(value, '', '')}"
-        f"WHEN octet_length({value})>{FILLER_PERIOD} OR strpos({value},E'\\n')>0 "
-        f"THEN pg_temp.careops_filler({value},{start}) "
-        f"ELSE substr({_LATIN},1+{FILLER_BLOCK}*{start},octet_length({value})) END"
+        f"CASE WHEN {value}='' THEN '' {_oversized(value, '', '')}WHEN strpos({value},E'\\n')>0 THEN {lines} "
+        f"ELSE {_latin(f'octet_length({value})', start)} END"
     )
 
 
 def filler_html(_: Rule, cell: Cell, __: At) -> str:
     """Return the document with neutral Latin in place of its texts, without attributes, links, images or scripts.
 
-    The one paragraph that most messages are takes a short way.
+    It is cut at each "<": what follows is a tag up to ">" and text. A function in FROM gives its rows in order, so the
+    pieces need no sorting. The one paragraph that most messages are takes a short way.
     """
     value = cell.value
-    start = f"(octet_length({value})%{FILLER_BLOCKS})"
+    start = f"octet_length({value})"
+    pieces = (
+        "SELECT place,CASE WHEN place>1 AND close>0 THEN "
+        "lower(split_part(translate(left(piece,close-1),E'\\t\\r\\n','   '),' ',1)) END AS word,"
+        "CASE WHEN place>1 THEN substr(piece,close+1) ELSE piece END AS rest "
+        "FROM (SELECT piece,place::int,strpos(piece,'>') AS close "
+        f"FROM string_to_table({value},'<') WITH ORDINALITY u(piece,place)) cut"
+    )
+    text = (
+        f"CASE WHEN btrim(p.rest,{_WHITE})='' THEN p.rest ELSE {_latin('octet_length(p.rest)', f'{start}+p.place')} END"
+    )
+    tags = f"CASE WHEN p.word IN ({_ALLOWED}) THEN '<'||p.word||'>' ELSE '' END"
+    short = _latin(f"octet_length({value})-7", start)
     return (
         f"CASE WHEN {value}='' THEN '' {_oversized(value, '<p>', '</p>')}"
-        f"WHEN octet_length({value})<{FILLER_PERIOD} AND {value} LIKE '<p>_%</p>' AND split_part({value},'<',4)='' "
-        f"THEN '<p>'||substr({_LATIN},1+{FILLER_BLOCK}*{start},octet_length({value})-7)||'</p>' "
-        f"ELSE pg_temp.careops_html({value},{start}) END"
+        f"WHEN {value} LIKE '<p>_%</p>' AND split_part({value},'<',4)='' THEN '<p>'||{short}||'</p>' "
+        f"ELSE (SELECT string_agg({tags}||{text},'') FROM ({pieces}) p) END"
+    )
+
+
+def _latin(size: str, start: str) -> str:
+    """Return SQL of neutral text of a size; it is kept as bytes, where a place costs nothing to find."""
+    piece = f"substr({_LATIN},1+{FILLER_BLOCK}*(({start})%{FILLER_BLOCKS}),{size})"
+    return (
+        f"CASE WHEN {size}<={FILLER_PERIOD} THEN convert_from({piece},'UTF8') "
+        f"ELSE pg_temp.careops_latin({size},{start}) END"
     )
 
 
@@ -59,7 +89,7 @@ def filler_xml(_: Rule, cell: Cell, __: At) -> str:
 
 
 def _oversized(value: str, before: str, after: str) -> str:
-    most = f"left(repeat({_LATIN},{FILLER_MOST // (2 * FILLER_PERIOD)}),{FILLER_MOST})"
+    most = f"pg_temp.careops_latin({FILLER_MOST},0)"
     return f"WHEN octet_length({value})>{FILLER_MOST} THEN '{before}'||{most}||'{after}' "
 
 
