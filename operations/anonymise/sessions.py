@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import psycopg
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from operations.anonymise.faults import TransferError, of_database
 from operations.anonymise.rules.functions import FUNCTIONS
@@ -85,9 +85,10 @@ class Endpoint:
             raise of_database("connect", error, action="check that the database runs and lets this role in") from None
 
     def with_options(self, options: Mapping[str, str]) -> str:
-        """Return the conninfo with session settings."""
+        """Return the conninfo with session settings beside those that it has."""
+        own = str(conninfo_to_dict(self.conninfo).get("options") or "")
         text = " ".join(f"-c {name}={value}" for name, value in options.items())
-        return make_conninfo(self.conninfo, options=text)
+        return make_conninfo(self.conninfo, options=f"{own} {text}".strip())
 
 
 def silence(connection: psycopg.Connection[Any]) -> None:
