@@ -1,0 +1,250 @@
+"""The dictionary of a source: every real value that identifies somebody, as keys and never as text."""
+
+# ruff: noqa: S608 - identifiers are quoted, the rest is this package's own text
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from operations.anonymise.model import Classification
+from operations.anonymise.rules.grammar import Name, RuleError, parse
+from operations.anonymise.rules.scope import quoted, relation
+from operations.anonymise.rules.words import NAMED, Kind
+from operations.anonymise.verify.keys import Keys
+from operations.anonymise.verify.text import PREFIX, full_keys, key, plain, prefix_keys, see, tokens
+from operations.anonymise.verify.values import What, entries, leaves, public_words, rare_words, what_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    import psycopg
+
+    from operations.anonymise.model import Catalogue, ColumnRule
+    from operations.anonymise.schema import Schema, Table
+
+MOST_HOLDERS = 5
+"""A word of more people's names than this tells of none of them."""
+MOST_PASSAGES = 2_000_000
+"""Passages of free text of one column that are kept; of a larger column one in two, four, … by their key."""
+_TEXT = frozenset({Kind.TEXT, Kind.JSON, Kind.OTHER})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dictionary:
+    """What is looked for.
+
+    Attributes:
+        prefixes: Keys of the first tokens of everything.
+        strong: Keys of whole values that must stand nowhere, by kind.
+        weak: Keys of whole values that must not stand in the same row as in the source, by kind.
+        shipped: Keys that the product itself brings, so that they are nobody's.
+        values: How many values were read.
+    """
+
+    prefixes: Keys
+    strong: dict[What, Keys]
+    weak: dict[What, Keys]
+    shipped: set[int] = field(default_factory=set)
+    values: int = 0
+
+    def __len__(self) -> int:
+        return sum(map(len, (*self.strong.values(), *self.weak.values())))
+
+    def whole(self, text: str) -> set[int]:
+        """Return the keys of what in a text may be whole values."""
+        seen = see(text)
+        hits = self.prefixes.among(prefix_keys(seen))
+        return set(full_keys(seen, hits)) if hits else set()
+
+    def of(self, keys: Iterable[int], *, weak: bool) -> dict[What, set[int]]:
+        """Return which of the keys are whole values of the dictionary, by kind."""
+        wanted = [key for key in keys if key not in self.shipped]
+        found = {what: held.among(wanted) for what, held in (self.weak if weak else self.strong).items()}
+        return {what: hits for what, hits in found.items() if hits}
+
+
+@dataclass(kw_only=True)
+class _Making:
+    prefixes: Keys = field(default_factory=Keys)
+    strong: dict[What, Keys] = field(default_factory=dict)
+    weak: dict[What, Keys] = field(default_factory=dict)
+    holders: Counter[str] = field(default_factory=Counter)
+    values: int = 0
+
+    def add(self, what: What, sequence: tuple[str, ...], *, weak: bool) -> None:
+        """Add one sequence."""
+        self.prefixes.add(key(sequence[:PREFIX]))
+        (self.weak if weak else self.strong).setdefault(what, Keys()).add(key(sequence))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Read:
+    """A column that is read: its line, and SQL that is true for a person's name."""
+
+    line: ColumnRule
+    what: What
+    person: str
+    value: str
+
+
+def collect(
+    source: psycopg.Connection[Any], schema: Schema, catalogue: Catalogue, ordinary: frozenset[str]
+) -> Dictionary:
+    """Return the dictionary of a source; it is read once, one table after the other.
+
+    Memory: 16 bytes for each form of a value, and the words of people's names while they are counted.
+
+    Args:
+        source: The isolated copy.
+        schema: Of the source.
+        catalogue: Says which columns identify people.
+        ordinary: Words that are no rare name: those that the product and the organisation use themselves.
+    """
+    making = _Making()
+    for table in schema.tables.values():
+        made = shipped(table, schema)
+        columns = [read for c in table.columns if (read := _reading(table, c.name, catalogue, made))]
+        if columns:
+            _table(source, table, columns, making, ordinary)
+    for word, count in making.holders.items():
+        if count <= MOST_HOLDERS:
+            making.add(What.WORD, (word,), weak=False)
+    making.holders.clear()
+    for keys in (making.prefixes, *making.strong.values(), *making.weak.values()):
+        keys.seal()
+    return Dictionary(prefixes=making.prefixes, strong=making.strong, weak=making.weak, values=making.values)
+
+
+def _reading(table: Table, name: str, catalogue: Catalogue, made: str) -> _Read | None:
+    line, column = catalogue.column(table.name, name), table.column(name)
+    what = what_of(line) if line else None
+    if line is None or column is None or what is None or column.kind not in _TEXT:
+        return None
+    value = f"t.{quoted(name)}::text"
+    if made and line.rule.startswith("shipped("):
+        value = f"CASE WHEN {made} THEN NULL ELSE {value} END"
+    person = _person(line, table) if what is What.NAME else "false"
+    return _Read(line=line, what=what, person=person, value=value)
+
+
+def _person(line: ColumnRule, table: Table) -> str:
+    """Return SQL that is true when a row's name is a person's: only these are also looked for word by word."""
+    try:
+        rule = parse(line.rule)
+    except RuleError:
+        return "false"
+    rule = rule.inner or rule
+    named = rule.arguments[0] if rule.word == "name" and rule.arguments else None
+    if not isinstance(named, Name) or named.text in NAMED:
+        return str(isinstance(named, Name) and named.text == "person").lower()
+    return f"NOT coalesce(t.{quoted(named.text)}, false)" if table.column(named.text) else "false"
+
+
+def _table(
+    source: psycopg.Connection[Any],
+    table: Table,
+    columns: list[_Read],
+    making: _Making,
+    ordinary: frozenset[str],
+) -> None:
+    once = [_Once() for _ in columns]
+    wanted = [read.value for read in columns] + [read.person for read in columns]
+    statement = f"COPY (SELECT {', '.join(wanted)} FROM {relation(table.name)} t) TO STDOUT"
+    width = len(columns)
+    with source.cursor() as cursor, cursor.copy(statement.encode()) as copy:
+        for row in copy.rows():
+            for read, seen, value, person in zip(columns, once, row[:width], row[width:], strict=True):
+                if value:
+                    making.values += 1
+                    _value(read.what, value, making, seen, ordinary, person=person == "t")
+    for read, seen in zip(columns, once, strict=True):
+        seen.pour(read.what, making)
+
+
+def _value(what: What, value: str, making: _Making, once: _Once, ordinary: frozenset[str], *, person: bool) -> None:
+    for text in leaves(value) if value[0] in '{["' else (value,):
+        for entry in entries(what, text):
+            if entry.once:
+                once.add(entry.sequence)
+            elif len(entry.sequence) > 1 or entry.sequence[0] not in ordinary:
+                making.add(what, entry.sequence, weak=entry.weak)
+        if person:
+            making.holders.update(word for word in rare_words(plain(text)) if word not in ordinary)
+
+
+class _Once:
+    """Passages of one column: pairs of keys, of which those of a single row are kept; thinned when too many."""
+
+    def __init__(self) -> None:
+        self._pairs: dict[int, int | None] = {}
+        self._mask = 0
+
+    def add(self, sequence: tuple[str, ...]) -> None:
+        whole = key(sequence)
+        if whole & self._mask:
+            return
+        self._pairs[whole] = None if whole in self._pairs else key(sequence[:PREFIX])
+        if len(self._pairs) > MOST_PASSAGES:
+            self._mask = self._mask * 2 + 1
+            self._pairs = {whole: prefix for whole, prefix in self._pairs.items() if not whole & self._mask}
+
+    def pour(self, what: What, making: _Making) -> None:
+        for whole, prefix in self._pairs.items():
+            if prefix is not None:
+                making.prefixes.add(prefix)
+                making.strong.setdefault(what, Keys()).add(whole)
+        self._pairs.clear()
+
+
+def shipped(table: Table, schema: Schema) -> str:
+    """Return SQL that is true of a row `t` that an installed module made and nobody edited; empty when none can be.
+
+    It is what the rule `shipped` asks of a row before it lets a value stay.
+    """
+    if not {"ir_model_data", "ir_module_module"} <= set(schema.tables):
+        return ""
+    if table.column("id") is None or table.column("write_uid") is None:
+        return ""
+    fields = schema.orm.get(table.name, {})
+    models = sorted({each.model for each in fields.values()}) or [table.name.replace("_", ".")]
+    names = ", ".join("'" + model.replace("'", "''") + "'" for model in models)
+    return (
+        "(coalesce(t.write_uid, 0) = 1 AND t.id IN (SELECT d.res_id FROM public.ir_model_data d "
+        "JOIN public.ir_module_module m ON m.name = d.module AND m.state = 'installed' "
+        f"WHERE d.model IN ({names})))"
+    )
+
+
+def product_text(schema: Schema, catalogue: Catalogue) -> Iterator[tuple[Table, list[str], str]]:
+    """Yield tables with the columns and condition (of a row `t`) that the product itself fills.
+
+    These are columns that the catalogue calls public, technical or internal, or whose rule is `shipped`, in rows that
+    an installed module made and that the superuser wrote last. Other personal columns never count, whoever made the
+    row.
+    """
+    classes = {Classification.PUBLIC, Classification.TECHNICAL, Classification.INTERNAL}
+    for table in schema.tables.values():
+        made = shipped(table, schema)
+        lines = {column.name: catalogue.column(table.name, column.name) for column in table.columns}
+        wanted = [
+            column.name
+            for column in table.columns
+            if column.kind in _TEXT
+            and (line := lines[column.name])
+            and (line.classification in classes or line.rule.startswith("shipped("))
+        ]
+        if wanted and made:
+            yield table, wanted, made
+
+
+def ordinary_words(source: psycopg.Connection[Any], schema: Schema, catalogue: Catalogue) -> frozenset[str]:
+    """Return words that cannot be a rare name, because the product uses them."""
+    words = set(public_words())
+    for table, columns, condition in product_text(schema, catalogue):
+        wanted = ", ".join(f"t.{quoted(column)}::text" for column in columns)
+        statement = f"COPY (SELECT {wanted} FROM {relation(table.name)} t WHERE {condition}) TO STDOUT"
+        with source.cursor() as cursor, cursor.copy(statement.encode()) as copy:
+            for block in copy:
+                words.update(tokens(plain(bytes(block).decode("utf-8", "replace"))))
+    return frozenset(words)
