@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from pathlib import Path
+import tarfile
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from odoo_image import baseline, modules, specs
@@ -78,6 +79,13 @@ def tasks(paths: Paths, site_modules: Sequence[str] = ()) -> list[Task]:
             run=images.postgresql,
             lane="net",
         ),
+        Task(
+            name="image-refresh",
+            title="image: refresh",
+            needs=("image-odoo", "rootfs-psycopg"),
+            run=images.refresh,
+            lane="net",
+        ),
         Task(name="image-edge", title="image: edge", needs=("rootfs-edge",), run=images.edge, lane="net"),
         Task(
             name="image-cloudnative-pg",
@@ -116,7 +124,14 @@ def images(paths: Paths) -> dict[str, ImageRef]:
     return {name: ref for name, ref in found.items() if ref is not None}
 
 
-IMAGE_NAMES = ("odoo", *(f"baseline-{name}" for name in specs.BASELINES), "postgresql", "edge", "cloudnative-pg")
+IMAGE_NAMES = (
+    "odoo",
+    *(f"baseline-{name}" for name in specs.BASELINES),
+    "postgresql",
+    "edge",
+    "refresh",
+    "cloudnative-pg",
+)
 
 
 def _record(paths: Paths, name: str) -> Path:
@@ -187,7 +202,39 @@ class _Images:
         package = rootfs.packages(root)[f"postgresql-{specs.POSTGRESQL_MAJOR}"]
         values = {"postgresql_package": package, "major": specs.POSTGRESQL_MAJOR, "uid": specs.POSTGRESQL_USER.number}
         # The operator reads the major version from the tag.
-        self._assemble("postgresql", package.split("-", 1)[0], "postgresql", values, {}, root=root)
+        files = {"careops-isolated-postgresql": specs.ISOLATED / "careops-isolated-postgresql"}
+        self._assemble("postgresql", package.split("-", 1)[0], "postgresql", values, files, root=root)
+
+    def refresh(self, reporter: Reporter) -> None:
+        root = self.rootfs(specs.PSYCOPG, reporter)
+        context = {
+            "psycopg": self._psycopg(root, reporter),
+            "operations/__init__.py": specs.OPERATIONS / "__init__.py",
+            "operations/anonymise": specs.OPERATIONS / "anonymise",
+            "careops-refresh": specs.REFRESH / "careops-refresh",
+        }
+        values = {
+            "odoo_image": _record(self._paths, "odoo").read_text(encoding="utf-8").strip(),
+            "psycopg_package": rootfs.packages(root)["python3-psycopg"],
+        }
+        self._assemble("refresh", specs.ODOO_VERSION, "refresh", values, context)
+
+    def _psycopg(self, root: Path, reporter: Reporter) -> Path:
+        """Return a folder with psycopg and its speed-ups as Debian built them, without what they depend on."""
+
+        def make(folder: Path) -> None:
+            with tarfile.open(root / rootfs.TAR) as archive:
+                for member in archive:
+                    place = PurePosixPath(member.name.removeprefix("./"))
+                    ours = place.is_relative_to(specs.PACKAGES) and "psycopg" in str(place)
+                    content = archive.extractfile(member) if ours and member.isfile() else None
+                    if content is not None:
+                        target = folder / place.relative_to(specs.PACKAGES)
+                        target.parent.mkdir(parents=True, exist_ok=True)
+                        target.write_bytes(content.read())
+
+        key = content_key(1, rootfs.tar_digest(root), specs.PACKAGES)
+        return Store(self._paths.cache, reporter).put("psycopg", key, make)
 
     def edge(self, reporter: Reporter) -> None:
         root = self.rootfs(specs.EDGE_ROOT, reporter)

@@ -44,6 +44,9 @@ BASELINES = ("standard", "demo")
 GUARD = Path(__file__).parents[1] / "guard"
 TEMPLATES = Path(__file__).parents[1] / "templates"
 EDGE = Path(__file__).parents[1] / "edge"
+ISOLATED = Path(__file__).parents[1] / "postgresql"
+REFRESH = Path(__file__).parents[1] / "refresh"
+OPERATIONS = Path(__file__).parents[2] / "operations"
 
 _ONLY_OURS = tuple(
     f"path-include={ADDONS}/*/{pattern}.po" for language in LANGUAGES for pattern in (language, f"{language}_*")
@@ -99,4 +102,15 @@ EDGE_ROOT = Recipe(
     remove=("etc/nginx/sites-enabled", "etc/nginx/sites-available", "var/log/nginx", "var/www", "usr/share/nginx/html"),
 )
 
-RECIPES = (ODOO, POSTGRESQL, EDGE_ROOT)
+PSYCOPG = Recipe(
+    name="psycopg",
+    suite=SUITE,
+    # Of what is installed only the two packages' own files go into the refresh image; the rest the Odoo image has. In a
+    # recipe of their own they cost Odoo's root file system, and the baselines made with it, no rebuild.
+    packages=("python3-psycopg", "python3-psycopg-c"),
+    borrowed={},
+    files={},
+)
+PACKAGES = "usr/lib/python3/dist-packages"
+
+RECIPES = (ODOO, POSTGRESQL, EDGE_ROOT, PSYCOPG)

@@ -132,7 +132,7 @@ def test_no_shared_class_and_several_are_both_refused_rather_than_guessed(shared
 
 
 def test_the_facts_that_are_written_let_infra_refuse_a_range_that_holds_pods(tmp_path):
-    roles = ("odoo", "baseline-standard", "baseline-demo", "postgresql", "edge", "cloudnative-pg", "probe")
+    roles = ("odoo", "baseline-standard", "baseline-demo", "postgresql", "edge", "refresh", "cloudnative-pg", "probe")
     images = {role: f"careops.local/{role}:17.1@sha256:{'a' * 64}" for role in roles}
     facts = embedded_facts(ClusterSpec()).with_content(images=images, manifests={"cloudnative-pg": "/x.yaml"})
     write_facts(tmp_path / "facts.json", facts)

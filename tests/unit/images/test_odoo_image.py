@@ -27,6 +27,7 @@ VALUES = {
     "odoo_package": "19.0.0",
     "postgresql_package": "17.12-0",
     "nginx_package": "1.26",
+    "psycopg_package": "3.2.6-1",
     "version": "1.29.0",
     "major": specs.POSTGRESQL_MAJOR,
     "uid": 10019,
@@ -153,7 +154,9 @@ def test_baselines_come_after_both_root_file_systems_and_after_the_check_of_the_
 
 
 def test_images_that_were_not_made_are_named(paths):
-    with pytest.raises(BuildFailed, match="odoo, baseline-standard, baseline-demo, postgresql, edge, cloudnative-pg"):
+    with pytest.raises(
+        BuildFailed, match="odoo, baseline-standard, baseline-demo, postgresql, edge, refresh, cloudnative-pg"
+    ):
         build.image_refs(paths)
 
 
