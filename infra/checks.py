@@ -12,11 +12,11 @@ from infra.problems import Problem
 from infra.quantities import cpu_millicores, format_cpu, format_memory, memory_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from datetime import date
 
     from infra.facts import ClusterFacts
-    from infra.model import EnvironmentSettings, Resources, SiteSettings, StackSettings, WaivableRule, Waiver
+    from infra.model import EnvironmentSettings, Refresh, Resources, SiteSettings, StackSettings, WaivableRule, Waiver
 
 # The platform sets these; a stack that could set them too could switch encryption or the audit trail off.
 RESERVED_PARAMETERS = ("ssl", "pgaudit", "password_encryption", "shared_preload_libraries", "listen_addresses", "log_")
@@ -35,11 +35,13 @@ class Subject:
         settings: The environment's settings.
         waivers: The site's waivers.
         today: The day waivers are judged on.
+        refresh: The site's refresh of training.
     """
 
     settings: EnvironmentSettings
     waivers: tuple[Waiver, ...]
     today: date
+    refresh: Refresh | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +82,22 @@ def check_site(site: SiteSettings, file_stem: str) -> list[Problem]:
         problems += [
             Problem(path=field, message=f"lists {value!r} twice", action="Remove one of them.") for value in twice
         ]
-    return problems
+    return problems + ([] if site.refresh is None else list(_refresh_problems(site.refresh)))
+
+
+def _refresh_problems(refresh: Refresh) -> Iterator[Problem]:
+    names = [role.name for role in refresh.roles]
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        message = f"has two roles {name!r}: their logins would be the same"
+        yield Problem(path="refresh.roles", message=message, action="Rename one of them.")
+    sizes = refresh.sizes
+    yield from _size_problems(
+        {
+            "refresh.sizes.isolated": sizes.isolated,
+            "refresh.sizes.mask": sizes.mask,
+            "refresh.sizes.export": sizes.export,
+        }
+    )
 
 
 def check_against_facts(stack: StackSettings, facts: ClusterFacts) -> list[Problem]:
@@ -187,6 +204,10 @@ def _requests_within_limits(subject: Subject) -> Iterator[Problem]:
         "odoo.migration": subject.settings.odoo.migration,
         "database.resources": subject.settings.database.resources,
     }
+    yield from _size_problems(sizes)
+
+
+def _size_problems(sizes: Mapping[str, Resources]) -> Iterator[Problem]:
     for path, size in sizes.items():
         if memory_bytes(size.memory_request) > memory_bytes(size.memory_limit):
             message = f"{size.memory_request} is more than memory_limit {size.memory_limit}"
@@ -197,7 +218,7 @@ def _requests_within_limits(subject: Subject) -> Iterator[Problem]:
 
 
 def _quota(subject: Subject) -> Iterator[Problem]:
-    demand, quota = peak_demand(subject.settings), subject.settings.quota
+    demand, quota = peak_demand(subject.settings, subject.refresh), subject.settings.quota
     rows = (
         ("cpu_requests", cpu_millicores(quota.cpu_requests), demand.cpu_requests, format_cpu),
         ("memory_limits", memory_bytes(quota.memory_limits), demand.memory_limits, format_memory),

@@ -58,7 +58,7 @@ class ClusterFacts(_Facts):
     manifests: dict[str, str] = Field(default_factory=dict, description="Paths of third-party manifests by name.")
 
 
-ENVIRONMENT_IMAGES = ("odoo", "baseline-standard", "baseline-demo", "postgresql", "edge")
+ENVIRONMENT_IMAGES = ("odoo", "baseline-standard", "baseline-demo", "postgresql", "edge", "refresh")
 PLATFORM_IMAGES = ("cloudnative-pg",)
 _REQUIRED_IMAGES = (*ENVIRONMENT_IMAGES, *PLATFORM_IMAGES)
 _AGAIN = "Run `careops up`, which writes it from the cluster it starts or is given."

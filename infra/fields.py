@@ -18,6 +18,10 @@ _HOST_LABEL = re.compile(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
 _REGION = re.compile(r"^[a-z]{2,}(-[a-z0-9]+)+$")
 _MODULE = re.compile(r"^[a-z][a-z0-9_]*$")
 _LANGUAGE = re.compile(r"^[a-z]{2,3}(_[A-Z]{2})?$")
+_GROUP = re.compile(r"^[a-z][a-z0-9_]*\.[a-zA-Z0-9_]+$")
+_CRON_FIELD = re.compile(r"^(\*|[0-9]+(-[0-9]+)?)(/[0-9]+)?$")
+# Lowest and highest value of each field of a schedule: minute, hour, day of the month, month, day of the week.
+_CRON_RANGES = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 6))
 _POSTGRESQL_PARAMETER = re.compile(r"^[a-z_]+(\.[a-z_]+)?$")
 
 # A namespace is "<site>-<environment>" and at most 63 characters (RFC 1123 label); "-training" takes nine, and
@@ -115,6 +119,29 @@ def _parameter(value: str) -> str:
     return value
 
 
+def _group(value: str) -> str:
+    if not _GROUP.match(value):
+        message = f"{value!r} is not a group of Odoo"
+        raise _fault(message, "Write module and identifier, such as sales_team.group_sale_manager.")
+    return value
+
+
+def _schedule(value: str) -> str:
+    fields = value.split()
+    if len(fields) != len(_CRON_RANGES) or not all(map(_fits, fields, _CRON_RANGES)):
+        message = f"{value!r} is not a schedule"
+        action = "Write minute, hour, day, month and weekday in numbers, such as `30 1 * * 6` for Saturdays at 1:30."
+        raise _fault(message, action)
+    return value
+
+
+def _fits(field: str, allowed: tuple[int, int]) -> bool:
+    parts = field.split(",")
+    numbers = [int(number) for part in parts for number in re.findall(r"[0-9]+", part.partition("/")[0])]
+    lowest, highest = allowed
+    return all(map(_CRON_FIELD.match, parts)) and all(lowest <= number <= highest for number in numbers)
+
+
 SiteName = Annotated[str, AfterValidator(_dns_label)]
 Hostname = Annotated[str, AfterValidator(_hostname)]
 Cidr = Annotated[str, AfterValidator(_cidr)]
@@ -125,6 +152,8 @@ Cpu = Annotated[str, AfterValidator(_cpu)]
 ModuleName = Annotated[str, AfterValidator(_module)]
 Language = Annotated[str, AfterValidator(_language)]
 ParameterName = Annotated[str, AfterValidator(_parameter)]
+GroupName = Annotated[str, AfterValidator(_group)]
+Schedule = Annotated[str, AfterValidator(_schedule)]
 Country = Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
 Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
 Port = Annotated[int, Field(ge=1, le=65535)]

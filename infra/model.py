@@ -13,6 +13,7 @@ from infra.fields import (  # noqa: TC001 - pydantic reads these annotations at 
     Country,
     Cpu,
     Currency,
+    GroupName,
     Hostname,
     Language,
     Memory,
@@ -20,6 +21,7 @@ from infra.fields import (  # noqa: TC001 - pydantic reads these annotations at 
     ParameterName,
     Port,
     Region,
+    Schedule,
     SiteName,
     TimeZone,
 )
@@ -183,6 +185,59 @@ class Waiver(_Settings):
     expires: date = Field(description="Last day it holds, at most 366 days ahead, such as 2027-01-31.")
 
 
+class TrainingRole(_Settings):
+    """Who logs in to training after a refresh: a trainer and some trainees with the same rights."""
+
+    name: SiteName = Field(description="Short name; the logins are trainer-<name> and trainee-<name>-1 and so on.")
+    groups: tuple[GroupName, ...] = Field(
+        min_length=1, description="Odoo's groups they belong to, such as sales_team.group_sale_manager."
+    )
+    trainees: int = Field(default=1, ge=0, le=50, description="How many trainees have a login.")
+
+
+class RefreshSizes(_Settings):
+    """What a refresh takes while it runs."""
+
+    isolated_storage: Memory = Field(
+        default="10Gi",
+        description="Room for the throw-away copy of prod's database on its node; twice the database is enough.",
+    )
+    isolated: Resources = Field(
+        default=Resources(cpu_request="100m", cpu_limit="2", memory_request="256Mi", memory_limit="1Gi"),
+        description="Size of the throw-away PostgreSQL.",
+    )
+    mask: Resources = Field(
+        default=Resources(cpu_request="50m", cpu_limit="2", memory_request="128Mi", memory_limit="768Mi"),
+        description="Size of the program that masks and verifies.",
+    )
+    export: Resources = Field(
+        default=Resources(cpu_request="50m", cpu_limit="2", memory_request="64Mi", memory_limit="512Mi"),
+        description="Size of the program that copies prod's database into the throw-away PostgreSQL.",
+    )
+
+
+class Refresh(_Settings):
+    """How training is filled with masked data from prod."""
+
+    schedule: Schedule | None = Field(
+        default=None,
+        description="When, in the site's time zone, such as `30 1 * * 6`; null is only when somebody asks for it.",
+    )
+    k_anonymity: int = Field(
+        default=5,
+        ge=2,
+        le=100,
+        description="How many people at least share each combination of quasi-identifiers in training.",
+    )
+    deadline_hours: int = Field(default=6, ge=1, le=48, description="After how many hours a run is given up.")
+    roles: tuple[TrainingRole, ...] = Field(
+        default=(TrainingRole(name="user", groups=("base.group_user",)),),
+        min_length=1,
+        description="Who gets a login in training.",
+    )
+    sizes: RefreshSizes = Field(default=RefreshSizes(), description="What a run takes from the cluster.")
+
+
 class SiteSettings(_Settings):
     """A site: what its four environments have in common."""
 
@@ -197,6 +252,9 @@ class SiteSettings(_Settings):
     modules: tuple[ModuleName, ...] = Field(min_length=1, description="Odoo modules to install, by technical name.")
     domain: Hostname = Field(description="Domain the environments' public names are made under.")
     waivers: tuple[Waiver, ...] = Field(default=(), description="Controls of the settings that are waived for a time.")
+    refresh: Refresh | None = Field(
+        default=None, description="How training is filled with masked data from prod; null is not at all."
+    )
 
 
 class OperatorSettings(_Settings):

@@ -26,6 +26,25 @@ EDGE_TLS = "edge-tls"
 MAIL_SINK = "mail-sink"
 FILESTORE = "filestore"
 POSTGRESQL = "postgresql"
+# The refresh of training from prod. Each of the four templates is a CronJob; a run's Jobs are named after them.
+REFRESH_EXPORT = "refresh-export"
+REFRESH_MASK = "refresh-mask"
+REFRESH_ADOPT = "refresh-adopt"
+REFRESH_ROLLBACK = "refresh-rollback"
+ISOLATED_POSTGRESQL = "isolated-postgresql"
+# Roles of the two PostgreSQL clusters that a refresh logs in with.
+REFRESH_SOURCE_ROLE = "refresh_source"
+REFRESH_TARGET_ROLE = "refresh"
+# Secrets and ConfigMaps of a refresh, made by operations: no credential of it is ever in Pulumi's state.
+REFRESH_SOURCE_ROLE_SECRET = "refresh-source-role"  # noqa: S105 - a name, as are the next ones
+REFRESH_SOURCE_LINK_SECRET = "refresh-source-link"  # noqa: S105
+REFRESH_ISOLATED_SECRET = "refresh-isolated"  # noqa: S105
+REFRESH_TARGET_SECRET = "refresh-target"  # noqa: S105
+REFRESH_EVIDENCE_SECRET = "refresh-evidence"  # noqa: S105
+REFRESH_EVIDENCE_KEY = "refresh-evidence-key"
+REFRESH_CATALOGUE = "refresh-catalogue"
+REFRESH_ROLE_SECRET = "refresh-role"  # noqa: S105
+REFRESH_LOGINS_SECRET = "refresh-logins"  # noqa: S105
 # Suffixes CloudNativePG appends to a cluster's name (its api/v1 constants).
 POSTGRESQL_PRIMARY_SERVICE = f"{POSTGRESQL}-rw"
 POSTGRESQL_APPLICATION_SECRET = f"{POSTGRESQL}-app"
@@ -64,6 +83,16 @@ def priority_class(environment: Environment | Literal["platform"]) -> str:
 def stack_names(site: str, environment: Environment) -> tuple[str, str]:
     """Return the two stack names that may declare one environment of a site: the first site's and any site's."""
     return environment, f"{site}.{environment}"
+
+
+def refresh_namespace(site: str) -> str:
+    """Return the namespace in which a site's data is masked; it belongs to prod's isolation."""
+    return f"{site}-refresh"
+
+
+def isolated_host(site: str) -> str:
+    """Return the name that a refresh's throw-away PostgreSQL is reached by and has a certificate for."""
+    return f"{REFRESH_MASK}.{refresh_namespace(site)}.svc"
 
 
 def local_host(namespace: str) -> str:

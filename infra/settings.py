@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from infra import naming
 from infra.checks import Subject, check_against_facts, check_environment, check_site
 from infra.facts import ClusterFacts, facts_path, load_facts
-from infra.model import EnvironmentSettings, PlatformSettings, SiteSettings, StackSettings, Waiver
+from infra.model import EnvironmentSettings, PlatformSettings, SiteSettings, StackSettings
 from infra.naming import PLATFORM_STACK, PROJECT
 from infra.problems import Problem, SettingsError, from_validation, join, suggestion
 from infra.repair import without_faults
@@ -110,8 +110,8 @@ def environment_from_values(
     sites = _collect(lambda: load_sites(root), problems) or {}
     name = given.get("site")
     site = sites.get(name) if isinstance(name, str) else None
-    waivers = () if site is None else site.waivers
-    settings, found = _checked_environment(given, source, waivers, today or datetime.now(tz=UTC).date())
+    day = today or datetime.now(tz=UTC).date()
+    settings, found = _checked_environment(given, source, site, day)
     problems += found
     if isinstance(name, str) and site is None and not any(each.path.startswith(SITES_FOLDER) for each in problems):
         problems.append(_missing_site(source, name, sites))
@@ -229,7 +229,7 @@ def _read_site(path: Path, source: str) -> SiteSettings:
 
 
 def _checked_environment(
-    values: dict[str, Any], source: str, waivers: tuple[Waiver, ...], today: date
+    values: dict[str, Any], source: str, site: SiteSettings | None, today: date
 ) -> tuple[EnvironmentSettings | None, list[Problem]]:
     problems: list[Problem] = []
     faulty: tuple[str, ...] = ()
@@ -242,7 +242,9 @@ def _checked_environment(
         faulty = tuple(join(detail["loc"]) for detail in error.errors())
         checked = without_faults(values, error)
     if checked is not None:
-        found = check_environment(Subject(settings=checked, waivers=waivers, today=today), faulty=faulty)
+        waivers, refresh = ((), None) if site is None else (site.waivers, site.refresh)
+        subject = Subject(settings=checked, waivers=waivers, today=today, refresh=refresh)
+        found = check_environment(subject, faulty=faulty)
         problems += [Problem(path=f"{source}: {each.path}", message=each.message, action=each.action) for each in found]
     return settings, problems
 

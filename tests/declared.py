@@ -11,13 +11,13 @@ from typing import Any
 import pulumi_kubernetes as kubernetes
 
 from infra.facts import ClusterFacts, parse_facts
-from infra.settings import EnvironmentSettings, StackSettings, load_platform, load_stack
+from infra.settings import EnvironmentSettings, SiteSettings, StackSettings, load_platform, load_stack
 from infra.stacks.environment import declare_environment
 from infra.stacks.platform import declare_platform
 from tests.recording import Recording, record
 
 ROOT = Path(__file__).resolve().parent.parent
-ROLES = ("odoo", "baseline-standard", "baseline-demo", "postgresql", "edge", "cloudnative-pg", "probe")
+ROLES = ("odoo", "baseline-standard", "baseline-demo", "postgresql", "edge", "cloudnative-pg", "probe", "refresh")
 FACTS: dict[str, Any] = {
     "schema": 1,
     "kind": "embedded",
@@ -149,6 +149,17 @@ def with_filestore(stack: StackSettings, **changes: Any) -> StackSettings:
 def with_odoo(stack: StackSettings, **changes: Any) -> StackSettings:
     """Return a stack whose Odoo settings are changed, checked as if they had been written."""
     return _changed(stack, "odoo", changes)
+
+
+def without_refresh(stack: StackSettings) -> StackSettings:
+    """Return a stack whose site has no refresh of training."""
+    return with_refresh(stack, None)
+
+
+def with_refresh(stack: StackSettings, refresh: dict[str, Any] | None) -> StackSettings:
+    """Return a stack whose site has this refresh of training, checked as if it had been written."""
+    values = {**stack.site.model_dump(mode="json"), "refresh": refresh}
+    return dataclasses.replace(stack, site=SiteSettings.model_validate_json(json.dumps(values)))
 
 
 def _changed(stack: StackSettings, section: str, changes: dict[str, Any]) -> StackSettings:

@@ -23,6 +23,7 @@ KUBERNETES_TYPES = {
     "kubernetes:core/v1:Service": _ECHO,
     "kubernetes:core/v1:ServiceAccount": _ECHO,
     "kubernetes:apps/v1:Deployment": _ECHO,
+    "kubernetes:batch/v1:CronJob": _ECHO,
     "kubernetes:batch/v1:Job": _ECHO,
     "kubernetes:networking.k8s.io/v1:NetworkPolicy": _ECHO,
     "kubernetes:policy/v1:PodDisruptionBudget": _ECHO,
@@ -90,12 +91,15 @@ class Recording:
         return found[0]
 
     def pods(self) -> dict[str, dict[str, Any]]:
-        """Return the pod templates of every deployment and job, by workload."""
-        return {
-            resource.spec["template"]["spec"]["containers"][0]["name"]: resource.spec["template"]
+        """Return the pod templates of everything that makes pods, by workload."""
+        templates = [
+            resource.spec["jobTemplate"]["spec"]["template"]
+            if resource.kind == "CronJob"
+            else resource.spec["template"]
             for resource in self.resources
-            if resource.kind in ("Deployment", "Job")
-        }
+            if resource.kind in ("Deployment", "Job", "CronJob")
+        ]
+        return {template["spec"]["containers"][0]["name"]: template for template in templates}
 
     def urns(self) -> list[str]:
         return sorted(resource.urn for resource in self.resources)

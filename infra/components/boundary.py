@@ -10,11 +10,12 @@ import pulumi_kubernetes as kubernetes
 
 from infra.components.declaring import known_after, metadata
 from infra.naming import type_token
-from infra.plans.boundary import limit_range, quota_limits
+from infra.plans.boundary import limit_range
 from infra.plans.operator import restricted_labels
 
 if TYPE_CHECKING:
-    from infra.model import Quota
+    from collections.abc import Mapping
+
     from infra.naming import Naming
     from infra.plans.network import PolicyPlan
 
@@ -25,15 +26,17 @@ class EnvironmentBoundaryArgs:
 
     Attributes:
         naming: The environment's names.
+        namespace: The namespace's name: the environment's own, or a further one that belongs to its isolation.
         policies: Network policies, the default deny among them.
-        quota: The most the environment may take from the cluster.
+        limits: The most the namespace may take from the cluster, as a ResourceQuota lists it.
         service_accounts: Names of the workloads' identities.
         protected: Whether Pulumi refuses to delete the namespace, with which all its data would go.
     """
 
     naming: Naming
+    namespace: str
     policies: tuple[PolicyPlan, ...]
-    quota: Quota
+    limits: Mapping[str, str]
     service_accounts: tuple[str, ...]
     protected: bool
 
@@ -55,13 +58,13 @@ class EnvironmentBoundary(pulumi.ComponentResource):
     def __init__(self, name: str, args: EnvironmentBoundaryArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(type_token("boundary", "EnvironmentBoundary"), name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
-        labels = args.naming.labels(args.naming.namespace, "boundary")
+        labels = args.naming.labels(args.namespace, "boundary")
         namespace = kubernetes.core.v1.Namespace(
             f"{name}-namespace",
-            metadata=metadata(args.naming.namespace, None, {**labels, **restricted_labels()}),
+            metadata=metadata(args.namespace, None, {**labels, **restricted_labels()}),
             opts=pulumi.ResourceOptions(parent=self, protect=args.protected),
         )
-        inside = known_after(args.naming.namespace, namespace)
+        inside = known_after(args.namespace, namespace)
         rules: list[pulumi.Resource] = [
             kubernetes.networking.v1.NetworkPolicy(
                 f"{name}-{plan.name}",
@@ -75,7 +78,7 @@ class EnvironmentBoundary(pulumi.ComponentResource):
             kubernetes.core.v1.ResourceQuota(
                 f"{name}-quota",
                 metadata=metadata("quota", inside, args.naming.labels("quota", "boundary")),
-                spec={"hard": quota_limits(args.quota)},
+                spec={"hard": dict(args.limits)},
                 opts=child,
             )
         )
@@ -96,6 +99,6 @@ class EnvironmentBoundary(pulumi.ComponentResource):
             )
             for account in args.service_accounts
         }
-        self.namespace = known_after(args.naming.namespace, namespace, *rules)
+        self.namespace = known_after(args.namespace, namespace, *rules)
         self.service_accounts = {account: known_after(account, made) for account, made in accounts.items()}
         self.register_outputs({"namespace": self.namespace, "service_accounts": self.service_accounts})

@@ -34,6 +34,23 @@ CONTROL_PARAMETERS = {
 
 
 @dataclass(frozen=True, kw_only=True)
+class ManagedRole:
+    """A role beside the application's, kept by the operator.
+
+    Attributes:
+        name: Its name.
+        password_secret: Secret with its name and password (keys `username`, `password`).
+        member_of: Roles whose rights it has.
+        createdb: Whether it makes databases.
+    """
+
+    name: str
+    password_secret: str
+    member_of: tuple[str, ...]
+    createdb: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class DatabasePlan:
     """One PostgreSQL cluster.
 
@@ -46,6 +63,7 @@ class DatabasePlan:
         parameters: PostgreSQL parameters of the environment.
         priority_class: Who is served first when the cluster is full.
         labels: Labels the operator copies to everything it makes.
+        roles: Roles beside the application's.
     """
 
     image: str
@@ -56,6 +74,7 @@ class DatabasePlan:
     parameters: Mapping[str, str]
     priority_class: str
     labels: Mapping[str, str]
+    roles: tuple[ManagedRole, ...] = ()
 
 
 def cluster_spec(plan: DatabasePlan) -> dict[str, Any]:
@@ -66,7 +85,7 @@ def cluster_spec(plan: DatabasePlan) -> dict[str, Any]:
         "imagePullPolicy": "IfNotPresent",
         "inheritedMetadata": {"labels": dict(plan.labels)},
         "bootstrap": {"initdb": _first_boot()},
-        "managed": {"roles": [_application_role()]},
+        "managed": {"roles": [_application_role(), *(_further_role(role) for role in plan.roles)]},
         "enableSuperuserAccess": False,
         # A disruption budget for a single instance would block every node drain for ever.
         "enablePDB": plan.instances > 1,
@@ -111,11 +130,23 @@ def _first_boot() -> dict[str, Any]:
 
 def _application_role() -> dict[str, Any]:
     # The migration works on a copy of the database and swaps it in, so the role makes databases, and nothing else.
+    return _role(ROLE, createdb=True)
+
+
+def _further_role(role: ManagedRole) -> dict[str, Any]:
     return {
-        "name": ROLE,
+        **_role(role.name, createdb=role.createdb),
+        "inRoles": list(role.member_of),
+        "passwordSecret": {"name": role.password_secret},
+    }
+
+
+def _role(name: str, *, createdb: bool) -> dict[str, Any]:
+    return {
+        "name": name,
         "ensure": "present",
         "login": True,
-        "createdb": True,
+        "createdb": createdb,
         "createrole": False,
         "superuser": False,
         "replication": False,

@@ -135,7 +135,7 @@ def environment_flows(settings: EnvironmentSettings, facts: ClusterFacts) -> tup
     api_server = Networks(name="api-server", cidrs=facts.api_server.cidrs)
     api_ports = (facts.api_server.port,)
     flows = [
-        _dns(facts),
+        dns_flow(facts),
         Flow(name="edge-to-odoo-web", source=EDGE, target=ODOO_WEB, ports=web_ports),
         *(
             Flow(name=f"{client.name}-to-postgresql", source=client, target=INSTANCES, ports=(POSTGRESQL_PORT,))
@@ -164,7 +164,7 @@ def operator_flows(facts: ClusterFacts) -> tuple[Flow, ...]:
     # The API server calls the webhook from a node's address, not from a pod's.
     nodes = Networks(name="nodes", cidrs=facts.node_cidrs)
     return (
-        _dns(facts),
+        dns_flow(facts),
         Flow(name="api-server-to-webhook", source=nodes, target=operator, ports=(OPERATOR_WEBHOOK_PORT,)),
         Flow(name="operator-to-api-server", source=operator, target=api_server, ports=(facts.api_server.port,)),
         Flow(name="operator-to-instances", source=operator, target=instances, ports=(INSTANCE_MANAGER_PORT,)),
@@ -197,7 +197,8 @@ def _policy(end: Pods, flows: tuple[Flow, ...]) -> PolicyPlan:
     return PolicyPlan(name=f"allow-{end.name}", spec=spec, flows=opened)
 
 
-def _dns(facts: ClusterFacts) -> Flow:
+def dns_flow(facts: ClusterFacts) -> Flow:
+    """Return the flow that lets every pod of a namespace resolve names."""
     servers = Pods(name="dns", labels=tuple(sorted(facts.dns.labels.items())), namespace=facts.dns.namespace)
     return Flow(name="dns", source=EVERY_POD, target=servers, ports=(DNS_PORT,), protocols=("UDP", "TCP"))
 

@@ -1,4 +1,4 @@
-"""Pods that Pod Security `restricted` admits: one container, no rights, no writable place that is not named."""
+"""Pods that Pod Security `restricted` admits: no rights, no writable place that is not named."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 # Users the images are built with.
 ODOO_USER = 10019
 EDGE_USER = 10020
+POSTGRESQL_USER = 26
 # Files of secrets: readable by the pod's group, which is its user's, and by nobody else (octal 0440).
 SECRET_MODE = 0o440
 _HASH_LENGTH = 10
@@ -44,8 +45,37 @@ class Volume:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Sidecar:
+    """A container that starts before the pod's own and ends after it, with a user of its own.
+
+    Attributes:
+        name: Its name.
+        image: The image, by digest.
+        user: User and group it runs as; files of the pod's volumes are its through the pod's group.
+        command: The program.
+        args: Its arguments.
+        env: Environment variables, as a pod's.
+        ports: Ports by name.
+        resources: Its size, on top of the pod's own container's.
+        volumes: What is mounted in it alone.
+        probes: Probes by Kubernetes' field name; the pod's own container waits for the startup probe.
+    """
+
+    name: str
+    image: str
+    user: int
+    command: tuple[str, ...] = ()
+    args: tuple[str, ...] = ()
+    env: Mapping[str, Any] = field(default_factory=dict)
+    ports: Mapping[str, int] = field(default_factory=dict)
+    resources: Resources
+    volumes: tuple[Volume, ...] = ()
+    probes: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Pod:
-    """A pod of one container.
+    """A pod of one container, and a sidecar where the work needs one.
 
     Attributes:
         name: The workload's name; also the container's, and the label policies select it by.
@@ -66,6 +96,7 @@ class Pod:
         grace_seconds: Time to end by itself before it is killed.
         restart_policy: Always for services, Never for jobs.
         spread_by_host: Whether replicas prefer different nodes.
+        sidecar: What runs beside the container.
     """
 
     name: str
@@ -86,6 +117,7 @@ class Pod:
     grace_seconds: int = 30
     restart_policy: str = "Always"
     spread_by_host: bool = False
+    sidecar: Sidecar | None = None
 
 
 def temporary(name: str, path: str, size: str) -> Volume:
@@ -138,6 +170,9 @@ def pod_template(pod: Pod) -> dict[str, Any]:
         "containers": [_container(pod)],
         "volumes": [{"name": volume.name, **volume.source} for volume in pod.volumes],
     }
+    if pod.sidecar:
+        spec["initContainers"] = [_sidecar(pod.sidecar)]
+        spec["volumes"] += [{"name": volume.name, **volume.source} for volume in pod.sidecar.volumes]
     if pod.spread_by_host:
         spec["topologySpreadConstraints"] = [
             {
@@ -156,7 +191,14 @@ def content_hash(*parts: object) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:_HASH_LENGTH]
 
 
-def _container(pod: Pod) -> dict[str, Any]:
+def _sidecar(sidecar: Sidecar) -> dict[str, Any]:
+    container = _container(sidecar)
+    container["securityContext"] |= {"runAsUser": sidecar.user, "runAsGroup": sidecar.user}
+    # An init container that is restarted for ever is how Kubernetes calls a sidecar; it ends with the pod's own.
+    return container | {"restartPolicy": "Always"}
+
+
+def _container(pod: Pod | Sidecar) -> dict[str, Any]:
     container: dict[str, Any] = {
         "name": pod.name,
         "image": pod.image,

@@ -9,7 +9,7 @@ from infra.model import Resources
 from infra.quantities import cpu_millicores, format_cpu, format_memory, memory_bytes
 
 if TYPE_CHECKING:
-    from infra.model import EnvironmentSettings
+    from infra.model import EnvironmentSettings, Refresh
 
 # nginx with two workers keeps about 10 MiB; the rest is room for request buffers.
 EDGE_RESOURCES = Resources(cpu_request="10m", cpu_limit="500m", memory_request="16Mi", memory_limit="64Mi")
@@ -43,11 +43,15 @@ def has_mail_sink(settings: EnvironmentSettings) -> bool:
     return settings.environment != "prod"
 
 
-def peak_demand(settings: EnvironmentSettings) -> Demand:
+def peak_demand(settings: EnvironmentSettings, refresh: Refresh | None = None) -> Demand:
     """Return what the environment declares while it rolls out a new version.
 
     Counted on top of the steady state: one more web and edge pod (their deployments surge by one), the jobs, and one
     more pod the size of a database instance, which the operator starts to make or to join an instance.
+
+    Args:
+        settings: The environment.
+        refresh: The site's refresh of training, whose jobs may run meanwhile in prod and in training.
     """
     steady = _steady_pods(settings)
     passing = [
@@ -56,6 +60,7 @@ def peak_demand(settings: EnvironmentSettings) -> Demand:
         settings.odoo.migration,
         SECRETS_RESOURCES,
         settings.database.resources,
+        *_refresh_pods(settings, refresh),
     ]
     pods = steady + passing
     volumes = settings.database.instances * memory_bytes(settings.database.storage)
@@ -64,6 +69,13 @@ def peak_demand(settings: EnvironmentSettings) -> Demand:
         memory_limits=sum(memory_bytes(pod.memory_limit) for pod in pods),
         storage=volumes + memory_bytes(settings.filestore.size),
     )
+
+
+def _refresh_pods(settings: EnvironmentSettings, refresh: Refresh | None) -> list[Resources]:
+    if refresh is None:
+        return []
+    # In training the job is the size of a migration: it does the same work.
+    return {"prod": [refresh.sizes.export], "training": [settings.odoo.migration]}.get(settings.environment, [])
 
 
 def steady_cpu_requests(settings: EnvironmentSettings) -> int:

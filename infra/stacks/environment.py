@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -15,6 +16,9 @@ from infra.components.filestore import Filestore, FilestoreArgs
 from infra.components.mail_sink import MailSink, MailSinkArgs
 from infra.components.odoo import Odoo, OdooArgs
 from infra.components.postgres_cluster import PostgresCluster, PostgresClusterArgs
+from infra.components.refresh import RefreshSource, RefreshSourceArgs, RefreshTarget, RefreshTargetArgs
+from infra.plans import refresh as refreshing
+from infra.plans.boundary import quota_limits
 from infra.plans.database import DatabasePlan
 from infra.plans.network import environment_flows, policies
 from infra.plans.odoo import plan_odoo
@@ -25,6 +29,9 @@ if TYPE_CHECKING:
 
     from infra.facts import ClusterFacts
     from infra.model import StackSettings
+    from infra.plans.database import ManagedRole
+    from infra.plans.network import Flow
+    from infra.plans.refresh import RefreshPlan
 
 ODOO_ACCOUNT = "odoo"
 
@@ -41,6 +48,7 @@ class EnvironmentStack:
         mail_sink: Where its mail ends; none in prod.
         odoo: Its Odoo.
         edge: Its way in.
+        refresh: Its part of the refresh of training: none in dev and test, nor where the site has none.
     """
 
     boundary: EnvironmentBoundary
@@ -50,6 +58,7 @@ class EnvironmentStack:
     mail_sink: MailSink | None
     odoo: Odoo
     edge: EdgeProxy
+    refresh: RefreshSource | RefreshTarget | None = None
 
 
 def declare_environment(stack: StackSettings, facts: ClusterFacts, provider: kubernetes.Provider) -> EnvironmentStack:
@@ -109,7 +118,7 @@ def declare_environment(stack: StackSettings, facts: ClusterFacts, provider: kub
         ),
         opts,
     )
-    return EnvironmentStack(
+    declared = EnvironmentStack(
         boundary=boundary,
         secrets=secrets,
         database=database,
@@ -118,16 +127,102 @@ def declare_environment(stack: StackSettings, facts: ClusterFacts, provider: kub
         odoo=odoo,
         edge=edge,
     )
+    return dataclasses.replace(declared, refresh=_refresh(stack, facts, declared, opts))
+
+
+def _refresh(
+    stack: StackSettings, facts: ClusterFacts, declared: EnvironmentStack, opts: pulumi.ResourceOptions
+) -> RefreshSource | RefreshTarget | None:
+    """Declare what the refresh of training needs here."""
+    plan = refreshing.plan_refresh(stack, facts)
+    if plan is None:
+        return None
+    if stack.settings.environment == "prod":
+        return _refresh_source(stack, facts, declared, plan, opts)
+    if stack.settings.environment != "training":
+        return None
+    return RefreshTarget(
+        "refresh-target",
+        RefreshTargetArgs(
+            plan=plan,
+            odoo=plan_odoo(stack, facts),
+            namespace=declared.boundary.namespace,
+            database=declared.database.endpoint,
+            secrets=declared.secrets.odoo,
+            filestore=declared.filestore.claim,
+            service_account=declared.boundary.service_accounts[naming.REFRESH_ADOPT],
+        ),
+        opts,
+    )
+
+
+def _refresh_source(
+    stack: StackSettings,
+    facts: ClusterFacts,
+    declared: EnvironmentStack,
+    plan: RefreshPlan,
+    opts: pulumi.ResourceOptions,
+) -> RefreshSource:
+    isolated = EnvironmentBoundary(
+        "refresh-boundary",
+        EnvironmentBoundaryArgs(
+            naming=stack.naming,
+            namespace=plan.namespace,
+            policies=policies(refreshing.isolated_flows(plan, facts)),
+            limits=refreshing.isolated_limits(plan),
+            service_accounts=(naming.REFRESH_MASK,),
+            # Nothing in it outlives a run.
+            protected=False,
+        ),
+        opts,
+    )
+    return RefreshSource(
+        "refresh-source",
+        RefreshSourceArgs(
+            plan=plan,
+            namespace=declared.boundary.namespace,
+            isolated=isolated.namespace,
+            database=declared.database.endpoint,
+            filestore=declared.filestore.claim,
+            export_account=declared.boundary.service_accounts[naming.REFRESH_EXPORT],
+            mask_account=isolated.service_accounts[naming.REFRESH_MASK],
+        ),
+        opts,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _RefreshShare:
+    """What the refresh adds to an environment's boundary and database."""
+
+    flows: tuple[Flow, ...] = ()
+    accounts: tuple[str, ...] = ()
+    roles: tuple[ManagedRole, ...] = ()
+
+
+def _refresh_share(stack: StackSettings, facts: ClusterFacts) -> _RefreshShare:
+    plan, environment = refreshing.plan_refresh(stack, facts), stack.settings.environment
+    if plan is not None and environment == "prod":
+        return _RefreshShare(
+            flows=refreshing.source_flows(plan), accounts=(naming.REFRESH_EXPORT,), roles=(refreshing.source_role(),)
+        )
+    if plan is not None and environment == "training":
+        return _RefreshShare(
+            flows=refreshing.target_flows(plan), accounts=(naming.REFRESH_ADOPT,), roles=(refreshing.target_role(),)
+        )
+    return _RefreshShare()
 
 
 def _boundary_args(stack: StackSettings, facts: ClusterFacts) -> EnvironmentBoundaryArgs:
     accounts = [ODOO_ACCOUNT, naming.EDGE]
     accounts += [naming.MAIL_SINK] if has_mail_sink(stack.settings) else []
+    share = _refresh_share(stack, facts)
     return EnvironmentBoundaryArgs(
         naming=stack.naming,
-        policies=policies(environment_flows(stack.settings, facts)),
-        quota=stack.settings.quota,
-        service_accounts=tuple(accounts),
+        namespace=stack.namespace,
+        policies=policies((*environment_flows(stack.settings, facts), *share.flows)),
+        limits=quota_limits(stack.settings.quota),
+        service_accounts=(*accounts, *share.accounts),
         protected=stack.protected,
     )
 
@@ -143,6 +238,7 @@ def _database_plan(stack: StackSettings, facts: ClusterFacts) -> DatabasePlan:
         parameters=database.parameters,
         priority_class=naming.priority_class(stack.settings.environment),
         labels={naming.PART_OF_LABEL: naming.PROJECT, **stack.naming.scope_labels()},
+        roles=_refresh_share(stack, facts).roles,
     )
 
 

@@ -197,8 +197,13 @@ def test_the_namespace_says_which_data_it_holds():
 
 
 def test_the_default_deny_selects_every_pod_in_both_directions(environment):
-    deny = environment.named("NetworkPolicy", "default-deny").spec
-    assert deny == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+    closed = {
+        policy.metadata["namespace"]: policy.spec
+        for policy in environment.of("NetworkPolicy")
+        if policy.metadata["name"] == "default-deny"
+    }
+    assert set(closed) == {each.metadata["name"] for each in environment.of("Namespace")}
+    assert all(spec == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]} for spec in closed.values())
 
 
 def test_no_service_opens_a_port_of_the_nodes(environment):
@@ -217,8 +222,15 @@ def test_identities_carry_no_token_and_only_the_secrets_job_takes_one(environmen
 
 
 def test_workloads_wait_for_every_rule_of_the_boundary(environment):
-    rules = {resource.urn for resource in environment.resources if resource.kind in ("NetworkPolicy", "ResourceQuota")}
-    started = [resource for resource in environment.resources if resource.kind in ("Deployment", "Job", "Cluster")]
+    starting = ("Deployment", "Job", "CronJob", "Cluster")
+    started = [resource for resource in environment.resources if resource.kind in starting]
     assert started
     for resource in started:
+        rules = {
+            each.urn
+            for each in environment.resources
+            if each.kind in ("NetworkPolicy", "ResourceQuota")
+            and each.metadata["namespace"] == resource.metadata["namespace"]
+        }
+        assert rules
         assert rules <= set(resource.dependencies), f"{resource.name} could start before it is fenced"

@@ -55,6 +55,8 @@ def test_there_are_as_many_components_as_the_platform_is_made_of():
         "PostgresCluster",
         "PostgresOperator",
         "Priorities",
+        "RefreshSource",
+        "RefreshTarget",
     }
 
 
