@@ -63,6 +63,15 @@ SOURCE: LiteralString = """
 """What export makes in `source`."""
 
 
+def comment(run: str) -> str:
+    """Return the comment on `odoo_refresh`, which tells whose it is without a connection to it."""
+    return f"careops: refresh {run}"
+
+
+_KEEPALIVE = {"tcp_keepalives_idle": "10", "tcp_keepalives_interval": "5", "tcp_keepalives_count": "3"}
+"""A program whose node died is gone for the others after half a minute and not, as by default, after two hours."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class State:
     """The marks of a run.
@@ -125,6 +134,8 @@ def be_present(connection: psycopg.Connection[Any], program: Program) -> bool:
     Returns:
         False when another one of the same program holds it.
     """
+    for name, seconds in _KEEPALIVE.items():
+        connection.execute("SELECT set_config(%s, %s, false)", (name, seconds))
     row = connection.execute("SELECT pg_try_advisory_lock(%s, %s)", (LOCK_SPACE, program.lock)).fetchone()
     return bool(row and row[0])
 
