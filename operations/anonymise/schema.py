@@ -25,6 +25,8 @@ _KINDS = {
     "bytea": Kind.BYTES,
 }
 _LENGTH = re.compile(r"\((\d+)\)$", re.ASCII)
+_MODIFIER = re.compile(r"\(\d+(,\d+)?\)", re.ASCII)
+"""As in ``numeric(6,2)`` and ``timestamp(3) without time zone``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +48,7 @@ class Column:
     @property
     def kind(self) -> Kind:
         """Return what a rule needs to know of the type; arrays and the rest are `other`."""
-        return _KINDS.get(_LENGTH.sub("", self.type), Kind.OTHER)
+        return _KINDS.get(_MODIFIER.sub("", self.type), Kind.OTHER)
 
     @property
     def length(self) -> int | None:

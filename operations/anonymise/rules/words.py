@@ -239,8 +239,8 @@ _ALL = (
         "document-number",
         _TEXT,
         _R,
-        "The number of a document with its letters, year and separators kept and its last run of digits exchanged one "
-        "to one with others of the same length; each one of several in a text; all else is filler.",
+        "The number of a document with its last run of digits exchanged one to one with others of the same length; "
+        "each one of a list. Letters and the year stay, so it is for numbers that Odoo gives, not for what anybody types.",
         unique=True,
         bounded=True,
     ),
