@@ -240,7 +240,7 @@ _ALL = (
         _TEXT,
         _R,
         "The number of a document with its last run of digits exchanged one to one with others of the same length; "
-        "each one of a list. Letters and the year stay, so it is for numbers that Odoo gives, not for what anybody types.",
+        "each of a list. Letters and the year stay, so it is for numbers that Odoo gives, not for what anybody types.",
         unique=True,
         bounded=True,
     ),
