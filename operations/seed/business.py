@@ -64,6 +64,7 @@ class Business:
         self.source = source
         self.random = source.random
         self.staff, self.patients, self.jobs = staff, patients, jobs
+        self.users = tuple(one for one in staff if one.login)
         self.vendors = tuple(vendor for vendor in vendors if not vendor.insurer)
         self.services = tuple(product for product in products if product.kind == "service")
         self.goods = tuple(product for product in products if product.kind == "goods")
@@ -157,12 +158,11 @@ class Business:
         found = []
         for number, name in enumerate((wards.HELP_DESK, *wards.PROJECTS), start=1):
             start = self.source.day(last=LAST_DAY - timedelta(days=200))
-            managers = [one for one in self.staff if one.login]
             found.append(
                 Project(
                     key=f"project_{number:06d}",
                     name=name,
-                    manager=self.random.choice(managers).key,
+                    manager=self.random.choice(self.users).key,
                     start=start,
                     end=start + timedelta(days=self.random.randint(150, 700)),
                 )
@@ -180,6 +180,7 @@ class Business:
             text=f"<p>{one.person.name} asked on {one.work_phone}: {what.lower()} for {patient.person.name}, "
             f"{patient.mrn}, {patient.person.phone}.</p>",
             deadline=self.source.moment(),
+            assigned=self.random.choice(self.users).key,
             customer=patient.key if ticket else None,
             tag=wards.TICKET if ticket else None,
         )

@@ -142,7 +142,7 @@ def _projects(hospital: Hospital) -> tuple[Table, ...]:
                         "partner_id": Ref(one.customer) if one.customer else False,
                         "tag_ids": Refs(("task_tag_ticket",) if one.tag else ()),
                         "stage_id": Ref(stages[number % len(stages)]),
-                        "user_ids": Refs(()),
+                        "user_ids": Refs((f"user_{one.assigned}",)),
                     },
                 )
                 for number, one in enumerate(hospital.tasks)
@@ -301,6 +301,7 @@ def _paper(hospital: Hospital) -> tuple[Table, ...]:
                         "res_model_id": ModelIdOf(one.about),
                         "res_id": Ref(one.about),
                         "activity_type_id": Xml(ACTIVITY_TYPES.get(one.kind, EMAIL_ACTIVITY)),
+                        "user_id": Ref(f"user_{one.assigned}"),
                         "summary": one.summary,
                         "note": one.html,
                         "date_deadline": f"{one.due}",

@@ -18,6 +18,15 @@ if TYPE_CHECKING:
 
 LINES_PER_PAGE = 40
 
+FONT = "LiberationMono"
+"""A font that is not one of the PDF standard's own: programs that know those ignore the widths given here."""
+
+MOST_LINES = 100
+"""Lines of one section of a character map; its specification allows no more."""
+
+FIRST_CODE = 33
+"""The first byte of a PDF's own encoding; those before have meanings of their own to some programs."""
+
 
 def render(file: File) -> bytes:
     """Return the bytes of a file: valid for its type, with its text inside."""
@@ -39,24 +48,59 @@ def _csv(file: File) -> bytes:
 
 
 def _pdf(file: File) -> bytes:
-    """Return a PDF with the wanted number of pages; text in a standard font, readable by every extractor."""
+    """Return a PDF with the wanted number of pages; any script can be read out of it."""
     pages = max(1, file.pages)
-    kids = " ".join(f"{4 + 2 * number} 0 R" for number in range(pages))
+    texts = [[*file.text[:LINES_PER_PAGE], f"Page {number + 1} / {pages}"] for number in range(pages)]
+    codes = _codes("".join(line for lines in texts for line in lines))
+    kids = " ".join(f"{5 + 2 * number} 0 R" for number in range(pages))
+    names = "".join(f"/uni{ord(letter):04X}" for letter in codes)
     objects = [
         b"<< /Type /Catalog /Pages 2 0 R >>",
         f"<< /Type /Pages /Kids [{kids}] /Count {pages} >>".encode(),
-        b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding >>",
+        (
+            f"<< /Type /Font /Subtype /TrueType /BaseFont /{FONT} "
+            f"/FontDescriptor << /Type /FontDescriptor /FontName /{FONT} "
+            "/Flags 33 /FontBBox [0 -300 600 900] /ItalicAngle 0 /Ascent 800 /Descent -300 /CapHeight 700 /StemV 80 >> "
+            f"/FirstChar {FIRST_CODE} /LastChar {FIRST_CODE + len(codes) - 1} /Widths [{'600 ' * len(codes)}] "
+            f"/ToUnicode 4 0 R /Encoding << /Type /Encoding /Differences [{FIRST_CODE} {names}] >> >>"
+        ).encode(),
+        _stream(_to_unicode(codes)),
     ]
-    for number in range(pages):
-        lines = [*file.text[:LINES_PER_PAGE], f"Page {number + 1} / {pages}"]
-        stream = b"BT /F1 11 Tf 60 780 Td 16 TL " + b" ".join(_show(line) for line in lines) + b" ET"
+    for number, lines in enumerate(texts):
+        shown = b" ".join(_show(line, codes) for line in lines)
         objects.append(
             b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Resources << /Font << /F1 3 0 R >> >> "
-            + f"/Contents {5 + 2 * number} 0 R >>".encode()
+            + f"/Contents {6 + 2 * number} 0 R >>".encode()
         )
-        objects.append(b"<< /Length %d >>\nstream\n%s\nendstream" % (len(stream), stream))
-    info = b"<< /Title (%s) /Author (Riverside Hospital) >>" % _pdf_string(file.name)
-    return _pdf_file([*objects, info])
+        objects.append(_stream(b"BT /F1 11 Tf 60 780 Td 16 TL " + shown + b" ET"))
+    title = (b"\xfe\xff" + file.name.encode("utf-16-be")).hex().encode()
+    return _pdf_file([*objects, b"<< /Title <%s> /Author (Riverside Hospital) >>" % title])
+
+
+def _codes(text: str) -> dict[str, int]:
+    """Return a byte for each letter of a document: its own encoding, because no standard one has them all."""
+    letters = sorted(set(text))[: 256 - FIRST_CODE]
+    return {letter: FIRST_CODE + number for number, letter in enumerate(letters)}
+
+
+def _to_unicode(codes: dict[str, int]) -> bytes:
+    """Return the map by which programs read a document's own encoding as text."""
+    lines = [f"<{code:02x}> <{letter.encode('utf-16-be').hex()}>" for letter, code in codes.items()]
+    sections = (lines[start : start + MOST_LINES] for start in range(0, len(lines), MOST_LINES))
+    return (
+        "/CIDInit /ProcSet findresource begin 12 dict begin begincmap /CMapName /Own def /CMapType 2 def\n"
+        "1 begincodespacerange\n<00> <ff>\nendcodespacerange\n"
+        + "".join(f"{len(part)} beginbfchar\n" + "\n".join(part) + "\nendbfchar\n" for part in sections)
+        + "endcmap end end"
+    ).encode()
+
+
+def _stream(body: bytes) -> bytes:
+    return b"<< /Length %d >>\nstream\n%s\nendstream" % (len(body), body)
+
+
+def _show(line: str, codes: dict[str, int]) -> bytes:
+    return b"<" + bytes(codes[letter] for letter in line if letter in codes).hex().encode() + b"> Tj T*"
 
 
 def _pdf_file(objects: Sequence[bytes]) -> bytes:
@@ -71,15 +115,6 @@ def _pdf_file(objects: Sequence[bytes]) -> bytes:
     out += b"".join(b"%010d 00000 n \n" % offset for offset in offsets)
     out += b"trailer\n<< /Size %d /Root 1 0 R /Info %d 0 R >>\n" % (len(objects) + 1, len(objects))
     return bytes(out + b"startxref\n%d\n%%%%EOF\n" % start)
-
-
-def _pdf_string(text: str) -> bytes:
-    raw = text.encode("cp1252", "replace")
-    return raw.replace(b"\\", b"\\\\").replace(b"(", b"\\(").replace(b")", b"\\)")
-
-
-def _show(line: str) -> bytes:
-    return b"(" + _pdf_string(line) + b") Tj T*"
 
 
 def _png(file: File) -> bytes:

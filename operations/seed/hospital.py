@@ -19,6 +19,7 @@ SMALLEST, LARGEST = 10, 200_000
 """Fewer patients leave kinds of records out; more would take days through the API."""
 
 STAFF_DOMAIN = "riverside.example.org"
+NEWEST_HIRED = LAST_DAY - timedelta(days=120)
 MOST_STAFF, MOST_VENDORS, MOST_USERS = 900, 150, 25
 """A user costs a password hash, about half a second of the server's time."""
 
@@ -142,7 +143,7 @@ def _staff(source: Source, jobs: tuple[Job, ...], count: int) -> tuple[Staff, ..
         job = jobs[number - 1] if number <= len(jobs) else source.random.choice(jobs)
         person = source.person(22, 64)
         partner = source.person(24, 64, family=person.family if source.chance(0.6) else None)
-        married = source.chance(0.5)
+        married, hired = source.chance(0.5), source.day(LAST_DAY - timedelta(days=365 * 12), NEWEST_HIRED)
         own = key("staff", number)
         work_email = source.email(person.given, person.family, STAFF_DOMAIN)
         found.append(
@@ -158,7 +159,9 @@ def _staff(source: Source, jobs: tuple[Job, ...], count: int) -> tuple[Staff, ..
                 iban=source.iban(),
                 badge=f"04{source.digits(10)}",
                 wage=source.random.randrange(1900, 9200, 50),
-                hired=source.day(LAST_DAY - timedelta(days=365 * 12), LAST_DAY - timedelta(days=120)),
+                hired=hired,
+                moved=source.day(hired + timedelta(days=60)) if number % 10 == 4 else None,  # noqa: PLR2004 - one in ten
+                new_street=source.fake().street_address(),
                 marital="married" if married else source.random.choice(("single", "cohabitant", "divorced", "widower")),
                 children=source.random.choice((0, 0, 1, 2, 2, 3)),
                 spouse=partner.name if married else None,

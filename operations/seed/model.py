@@ -78,9 +78,8 @@ class Staff:
 
     Attributes:
         login: Log-in name; None for staff without a user.
-        ssn: National insurance number.
         wage: Gross pay a month, in the company's currency.
-        hired: First day of the contract.
+        hired: First day of the contract; `moved` when the private address changed, if ever.
     """
 
     key: str
@@ -95,6 +94,8 @@ class Staff:
     badge: str
     wage: int
     hired: date
+    moved: date | None
+    new_street: str
     marital: str
     children: int
     spouse: str | None
@@ -112,7 +113,6 @@ class Patient:
         mrn: Medical record number; `insurance` the number on the insurance card.
         guarantor: Key of who pays; None when the patient does.
         new_email: An address the patient changed to later, which leaves the old one in the tracked history.
-        photo: Whether there is a portrait.
     """
 
     key: str
@@ -154,12 +154,7 @@ class Vendor:
 
 @dataclass(frozen=True, kw_only=True)
 class Product:
-    """A product or service.
-
-    Attributes:
-        kind: `service`, `goods` (kept in stock) or `expense`.
-        price: Sales price; `cost` what it costs; both in the company's currency.
-    """
+    """A product or service; `kind` is `service`, `goods` (kept in stock) or `expense`. No taxes in price and cost."""
 
     key: str
     code: str
@@ -228,13 +223,14 @@ class Project:
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """A task of a project; the text quotes people. `tag` marks tickets of the help desk."""
+    """A task of a project, assigned to staff; the text quotes people. `tag` marks tickets of the help desk."""
 
     key: str
     project: str
     name: str
     text: str
     deadline: datetime
+    assigned: str
     customer: str | None
     tag: str | None
 
@@ -339,10 +335,11 @@ class Note:
 
 @dataclass(frozen=True, kw_only=True)
 class Activity:
-    """Something to do about a record."""
+    """Something that staff has to do about a record."""
 
     key: str
     about: str
+    assigned: str
     kind: str
     summary: str
     html: str

@@ -41,6 +41,7 @@ class Paper:
         self.source = source
         self.random = source.random
         self.staff, self.patients, self.vendors, self.made = staff, patients, vendors, made
+        self.users = tuple(one for one in staff if one.login)
         self.payers = {guarantor.key: guarantor for guarantor in guarantors}
 
     def notes(self) -> tuple[Note, ...]:
@@ -58,6 +59,7 @@ class Paper:
             Activity(
                 key=f"activity_{number:06d}",
                 about=about,
+                assigned=self.random.choice(self.users).key,
                 kind=self.random.choice(("call", "todo", "email")),
                 summary=f"Call {patient.person.name}",
                 html=f"<p>{escape(patient.person.name)}, {patient.person.phone}, {patient.mrn}</p>",

@@ -52,6 +52,7 @@ def _all(hospital: Hospital) -> Iterator[Planted]:
             ("badge", staff.badge),
             ("email", staff.work_email),
             ("name", staff.spouse or ""),
+            ("street", staff.new_street if staff.moved else ""),
             ("name", staff.emergency_name),
             *_phones(staff.emergency_phone),
             *_phones(staff.work_phone),

@@ -72,6 +72,7 @@ class Workflow:
             ("payments registered", self.pay),
             ("leaves approved", self.approve_leaves),
             ("changed addresses tracked", self.change_addresses),
+            ("staff who moved", self.move_staff),
         )
 
     # -- tools -----------------------------------------------------------------------------------------------------
@@ -263,3 +264,15 @@ class Workflow:
         loud = {"lang": "en_US", "mail_create_nosubscribe": True, "mail_notify_force_send": False}
         self._write_each("res.partner", changes, context=loud)
         note(f"{len(changes)}")
+
+    def move_staff(self, note: Callable[[str], None]) -> None:
+        """Give staff who moved a second version; the first keeps the old address, as Odoo does it."""
+        moved = {one.key: one for one in self.hospital.staff if one.moved and one.key in self.loader.known}
+        numbers = self._by_id(moved)
+        read = self._read("hr.employee", numbers, ["versions_count"])
+        todo = [one for one in numbers if read[one]["versions_count"] == 1]
+        for count, one in enumerate(todo, start=1):
+            staff = moved[numbers[one]]
+            values = {"date_version": f"{staff.moved}", "private_street": staff.new_street}
+            self.odoo.call("hr.employee", "create_version", [one], values, context=QUIET)
+            note(f"{count} of {len(todo)}")

@@ -17,7 +17,7 @@ from operations.seed.files import render
 from operations.seed.jpeg import jpeg
 from operations.seed.model import File, FileKind
 
-TEXT = ("Patient: Zoë (Ünal)", "MRN: MRN-4000008", "Mail: zoe@post.example")
+TEXT = ("Patient: Zoë (Ünal) Sedláčková 秀英", "MRN: MRN-4000008", "Mail: zoe@post.example")
 
 
 def a_file(kind: FileKind, **changes: object) -> File:
@@ -48,7 +48,10 @@ def test_a_pdf_has_its_pages_and_every_offset_of_its_table_is_right(pages: int) 
         assert body[offset:].startswith(b"%d 0 obj" % number)
     for length, stream in re.findall(rb"/Length (\d+) >>\nstream\n(.*?)\nendstream", body, re.DOTALL):
         assert int(length) == len(stream)
-    assert "(Patient: Zoë \\(Ünal\\)) Tj".encode("cp1252") in body
+    codes = {int(code, 16): chr(int(letter, 16)) for code, letter in re.findall(rb"<(..)> <(....)>", body)}
+    shown = ["".join(codes[byte] for byte in bytes.fromhex(line.decode())) for line in re.findall(rb"<(\w+)> Tj", body)]
+    assert shown == [*TEXT, *shown[len(TEXT) :]]
+    assert shown.count(TEXT[0]) == pages
 
 
 def test_a_png_has_its_size_its_text_and_whole_chunks() -> None:
@@ -116,7 +119,7 @@ def test_a_docx_is_a_package_that_holds_its_text() -> None:
 
 def test_a_csv_is_read_back() -> None:
     rows = list(csv.reader(io.StringIO(render(a_file(FileKind.CSV)).decode())))
-    assert rows[1] == ["Patient", "Zoë (Ünal)"]
+    assert rows[1] == ["Patient", "Zoë (Ünal) Sedláčková 秀英"]
 
 
 def test_a_text_is_utf_8() -> None:

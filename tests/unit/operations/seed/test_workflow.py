@@ -40,6 +40,7 @@ class Trading(FakeOdoo):
             self.wizards[self.last] = (ids, values[0])
             return [self.last]
         begin = {"sale.order": "draft", "purchase.order": "draft", "hr.leave": "confirm"}.get(model)
+        values = [one | {"versions_count": 1} for one in values] if model == "hr.employee" else values
         extra = {"state": begin, "invoice_ids": [], "picking_ids": []} if begin else {}
         return super()._create(model, [one | extra for one in values])
 
@@ -82,6 +83,12 @@ class Trading(FakeOdoo):
             assert move["payment_state"] == "not_paid", "paid twice"
             move["payment_state"] = "partial" if values.get("amount", 100.0) < 100.0 else "paid"
             self.payments.append((one, values))
+
+    def _create_version(self, model: str, ids: list[int], values: dict[str, Any]) -> list[int]:
+        employee = self.records[model][ids[0]]
+        assert employee["versions_count"] == 1, "moved twice"
+        employee |= {"versions_count": 2, **values}
+        return [1]
 
     def _action_approve(self, model: str, ids: list[int]) -> None:
         for one in ids:
@@ -144,6 +151,16 @@ def test_a_patient_who_moved_has_the_new_address_and_odoo_tracked_the_change(don
     assert moved
     for one in moved:
         assert odoo.records["res.partner"][loader.known[one.key][1]]["email"] == one.new_email
+
+
+def test_staff_who_moved_get_a_second_version_with_the_new_address(done: tuple[Trading, Loader]) -> None:
+    odoo, loader = done
+    moved = [one for one in HOSPITAL.staff if one.moved]
+    assert moved
+    for one in moved:
+        record = odoo.records["hr.employee"][loader.known[one.key][1]]
+        assert (record["versions_count"], record["private_street"]) == (2, one.new_street)
+        assert one.moved > one.hired
 
 
 @settings(max_examples=25, deadline=None)
