@@ -26,7 +26,7 @@ CREATE OR REPLACE FUNCTION pg_temp.careops_xml(value text, start int) RETURNS te
     FROM (
         SELECT piece, place, CASE WHEN place > 1 THEN strpos(piece, '>') ELSE 0 END AS close
         FROM string_to_table(value COLLATE "C", '<') WITH ORDINALITY pieces(piece, place)
-        WHERE place = 1 OR (strpos(piece, '>') > 0 AND left(piece, 1) <> '!')
+        WHERE place = 1 OR piece ~ '^[/?]?[A-Za-z_][A-Za-z0-9_:.-]*([ /?\t\r\n][^>]*)?>'
     ) cut
 $body$;
 """

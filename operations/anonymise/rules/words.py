@@ -325,8 +325,9 @@ _ALL = (
         "jitter",
         _COUNT,
         _B,
-        "Within some percent (10 unless given) of the value, sign and zero kept.",
-        parameters=(_P.NUMBER,),
+        "Within some percent (10 unless given) of the value, sign and zero kept; with a column, all amounts of the row "
+        "that it points to by one percentage, unrounded, so that sums which agreed still agree.",
+        parameters=(_P.NUMBER, _P.COLUMN),
     ),
     # -- files --
     _word(

@@ -1,0 +1,517 @@
+"""What each rule promises, shown by PostgreSQL itself."""
+# ruff: noqa: S608 - statements of made-up rows
+
+from __future__ import annotations
+
+import datetime
+import json
+import re
+from collections.abc import Iterator
+from html.parser import HTMLParser
+
+import psycopg
+import pytest
+
+from operations.anonymise.faults import TransferError
+from operations.anonymise.rules.at import CompileError
+from operations.anonymise.rules.compile import compile_tables, session_settings
+from operations.anonymise.rules.key import RunKey
+from operations.anonymise.rules.lists import FILLER_MOST, SMALL_ZIP3, Lists
+from operations.anonymise.rules.people import KEPT_LOGINS
+from operations.anonymise.sessions import Endpoint, reader
+from tests.anonymise.masking import TODAY, Source, catalogue, source
+from tests.anonymise.support import Server
+
+OTHER = RunKey(secret=b"o" * 32)
+REPLACING = (
+    *("name(person)", "name(company)", "email", "login", "phone", "street", "city", "url", "ip", "iban", "vat", "ssn"),
+    *("account-number", "identifier", "uuid", "hash", "filename", "filler", "filler-html", "filler-xml", "token"),
+)
+
+
+@pytest.fixture(scope="module")
+def base(server: Server) -> Iterator[Source]:
+    with source(server, "rules") as made:
+        yield made
+
+
+@pytest.mark.parametrize("rule", [*REPLACING, "zip3", "document-number"])
+def test_null_stays_null_and_the_empty_text_stays_empty(base: Source, rule: str):
+    assert base.one(rule, None, "") == [None, ""]
+
+
+@pytest.mark.parametrize("rule", REPLACING)
+def test_a_value_never_comes_through(base: Source, rule: str):
+    value = "Wilhelmina Quackenbush <wq@real.org>, 4711"
+    (masked,) = base.one(rule, value)
+    for part in ("Wilhelmina", "Quackenbush", "real.org", "4711"):
+        assert part.lower() not in masked.lower()
+
+
+@pytest.mark.parametrize("rule", sorted(set(REPLACING) - {"token", "filler-html", "filler-xml"}))
+def test_equal_values_get_equal_fakes_in_a_run_and_others_in_the_next(base: Source, rule: str):
+    value = "Anna Keller, 12345"
+    first, second = base.one(rule, value, value)
+    (later,) = base.one(rule, value, key=OTHER)
+    assert first == second
+    assert first != later
+
+
+def test_a_person_is_named_the_same_in_every_table(base: Source):
+    base.execute(
+        "DROP TABLE IF EXISTS a, b",
+        "CREATE TABLE a (name text)",
+        "CREATE TABLE b (label varchar)",
+        "INSERT INTO a VALUES ('Ada Byron')",
+        "INSERT INTO b VALUES ('Ada Byron')",
+    )
+    lines = {"a.name": "name(person)", "b.label": "name(person)", "lone.v": "keep"}
+    rows = base.read(catalogue(lines, {"lone": "empty"}))
+    assert rows["a"] == rows["b"]
+
+
+@pytest.mark.parametrize("language", ["en", "fr", "de", "es", "nl"])
+def test_names_are_a_first_and_a_last_name_of_the_language(base: Source, language: str):
+    lists = Lists(languages=(language,))
+    names = base.one("name(person)", *(f"Person {number}" for number in range(50)), languages=(language,))
+    first, last = set(lists.of("first")), set(lists.of("last"))
+    for name in names:
+        assert any(name == f"{one} {name[len(one) + 1 :]}" and name[len(one) + 1 :] in last for one in first), name
+    assert len(set(names)) > 40
+
+
+def test_an_address_is_at_a_reserved_domain_and_its_normalised_copy_agrees(base: Source):
+    plain, upper, header = base.one("email", "ann@real.org", "  Ann@Real.ORG ", '"Ann B" <ANN@real.org>')
+    assert re.fullmatch(r"u[0-9a-f]{16}@example\.com", plain)
+    assert upper == plain == plain.lower()
+    assert header.endswith(f" <{plain}>")
+    assert header.startswith('"')
+
+
+def test_the_name_in_a_header_is_the_one_that_the_person_gets(base: Source):
+    (header,) = base.one("email", '"Ada Byron" <ada@real.org>')
+    (name,) = base.one("name(person)", "Ada Byron")
+    assert header.split('"')[1] == name
+
+
+def test_every_address_of_a_list_is_made_anew(base: Source):
+    one, two = base.one("email", "a@real.org", "b@real.org")
+    assert base.one("email", "a@real.org; Bee <b@real.org>", "a@real.org, b@real.org") == [f"{one}, {two}"] * 2
+
+
+def test_logins_that_differ_only_in_case_stay_different(base: Source):
+    lower, upper = base.one("login", "bob@real.org", "Bob@real.org")
+    (mail,) = base.one("email", "bob@real.org")
+    assert lower == mail
+    assert upper != lower
+
+
+def test_logins_that_odoo_asks_for_by_name_stay(base: Source):
+    assert base.one("login", *KEPT_LOGINS) == list(KEPT_LOGINS)
+
+
+@pytest.mark.parametrize(
+    ("number", "range_"),
+    [
+        ("+1 212 736 5000", r"\+1 \d{3} 555 01\d\d"),
+        ("+33 6 12 34 56 78", r"\+33 (1 99 00|2 61 91|3 53 01|4 65 71|5 36 49|6 39 98) \d\d \d\d"),
+        ("+44 7911 123456", r"\+44 ((20 7946|121 496|113 496|131 496|161 496|29 2018) 0|7700 900)\d{3}"),
+        ("0049 30 901820", r"\+49 (30 23125|69 90009|40 66969|221 4710|89 99998) \d{3}"),
+        ("+31 20 794 0800", r"\+31 [1-7]0 0\d{3} \d{3}"),
+        ("+34 91 123 45 67", r"\+34 50[0-3] \d{3} \d{3}"),
+        ("+81 3 1234 5678", r"\+1 \d{3} 555 01\d\d"),
+    ],
+)
+def test_a_number_is_in_a_range_that_nobody_has(base: Source, number: str, range_: str):
+    (spaced,), (compact,) = base.one("phone", number), base.one("phone", number.replace(" ", ""))
+    assert re.fullmatch(range_, spaced)
+    assert compact == spaced.replace(" ", ""), "a sanitised copy agrees with the formatted number"
+
+
+def test_a_national_number_and_its_international_form_agree(base: Source):
+    assert base.one("phone", "06 12 34 56 78", country="FR") == base.one("phone", "+33 6 12 34 56 78", country="FR")
+
+
+def iban_remainder(iban: str) -> int:
+    compact = iban.replace(" ", "")
+    return int("".join(str(int(sign, 36)) for sign in compact[4:] + compact[:4])) % 97
+
+
+@pytest.mark.parametrize(
+    "iban",
+    [
+        *("DE89 3704 0044 0532 0130 00", "FR1420041010050500013M02606", "ES9121000418450200051332"),
+        *("NL91ABNA0417164300", "GB29NWBK60161331926819", "IT60X0542811101000000123456", "BE68539007547034"),
+    ],
+)
+def test_an_iban_has_valid_check_digits_the_same_form_and_no_banks_code(base: Source, iban: str):
+    masked, sanitised = base.one("iban", iban, iban.replace(" ", ""))
+    assert iban_remainder(iban) == iban_remainder(masked) == 1
+    assert (len(masked), masked[:2], masked.count(" ")) == (len(iban), iban[:2], iban.count(" "))
+    assert masked.replace(" ", "") == sanitised
+    assert sanitised[4:].startswith(("0000", "XXXX", "X0000"))
+
+
+def test_other_account_numbers_keep_their_form(base: Source):
+    masked, sanitised = base.one("account-number", "12-3456 AB/9", "123456AB/9")
+    assert re.fullmatch(r"\d\d-\d{4} [A-Z]{2}/\d", masked)
+    assert masked.replace("-", "").replace(" ", "") == sanitised
+
+
+def luhn(number: str) -> bool:
+    digits = [int(sign) for sign in reversed(number)]
+    return sum(digit if place % 2 == 0 else digit * 2 - 9 * (digit > 4) for place, digit in enumerate(digits)) % 10 == 0
+
+
+def german(number: str) -> bool:
+    product = 10
+    for sign in number[:8]:
+        product = ((int(sign) + product) % 10 or 10) * 2 % 11
+    return (11 - product) % 10 == int(number[8])
+
+
+VAT = {
+    "FR40303265045": lambda v: luhn(v[4:]) and int(v[2:4]) == (12 + 3 * (int(v[4:]) % 97)) % 97,
+    "DE136695976": lambda v: german(v[2:]),
+    "BE0428759497": lambda v: 97 - int(v[2:10]) % 97 == int(v[10:]),
+    "NL000099998B57": lambda v: int("".join(str(int(sign, 36)) for sign in v)) % 97 == 1,
+    "ES54362315K": lambda v: "TRWAGMYFPDXBNJZSQVHLCKE"[int(v[2:10]) % 23] == v[10],
+    "GB980780684": lambda v: (
+        (sum(w * int(d) for w, d in zip(range(8, 1, -1), v[2:9], strict=True)) + int(v[9:])) % 97 == 0
+    ),
+    "IT00743110157": lambda v: luhn(v[2:]),
+}
+
+
+@pytest.mark.parametrize("number", VAT)
+def test_a_tax_number_has_the_check_digits_of_its_country(base: Source, number: str):
+    assert VAT[number](number), "the check itself accepts a real number"
+    (masked,) = base.one("vat", number)
+    assert masked[:2] == number[:2]
+    assert masked != number
+    assert VAT[number](masked)
+
+
+def test_social_security_numbers_cannot_be_given_to_anybody(base: Source):
+    us, plain, nir = base.one("ssn", "078-05-1120", "078051120", "2 55 08 14 168 025 38")
+    assert re.fullmatch(r"000-\d\d-\d{4}", us)
+    assert us.replace("-", "") == plain
+    compact = nir.replace(" ", "")
+    assert compact[5:7] == "00", "no department has this number"
+    assert 97 - int(compact[:13]) % 97 == int(compact[13:])
+
+
+def test_document_numbers_are_exchanged_one_to_one(base: Source):
+    numbers = [f"INV/2026/{number:03}" for number in range(1000)]
+    masked = base.one("document-number", *numbers)
+    assert sorted(masked) == numbers
+    assert sum(old != new for old, new in zip(numbers, masked, strict=True)) > 980
+    assert base.one("document-number", "/", "INV/2026/007, INV/2026/008") == ["/", f"{masked[7]}, {masked[8]}"]
+
+
+@pytest.mark.parametrize("digits", [1, 2, 5, 17, 40])
+def test_a_document_number_keeps_its_length(base: Source, digits: int):
+    masked = base.one("document-number", *{("9" * digits), ("0" * digits), ("1" * digits)})
+    assert all(re.fullmatch(rf"\d{{{digits}}}", number) for number in masked)
+    assert len(set(masked)) == 3
+
+
+def test_a_counter_is_the_masked_documents_own(base: Source):
+    base.execute(
+        "DROP TABLE IF EXISTS a, b", "CREATE TABLE a (name text, n int)", "INSERT INTO a VALUES ('X/0042', 42)"
+    )
+    lines = {"a.name": "document-number", "a.n": "counter-of(name)", "lone.v": "keep"}
+    ((name, counter),) = base.read(catalogue(lines))["a"]
+    assert int(name[2:]) == counter
+
+
+def test_a_zip_code_is_cut_and_sparse_ones_are_hidden(base: Source):
+    assert base.one("zip3", "02139", "60601-1234", "1012 AB", "sw1a 1aa") == ["021", "606", "10", "SW"]
+    assert base.one("zip3", *(f"{prefix}01" for prefix in sorted(SMALL_ZIP3))) == ["000"] * len(SMALL_ZIP3)
+
+
+def test_only_the_year_of_a_birthday_stays_and_the_oldest_are_one_group(base: Source):
+    day = datetime.date
+    made = base.one("birthday", day(1980, 7, 9), day(1936, 1, 1), day(1935, 12, 31), day(1901, 5, 5), type_="date")
+    assert made == [day(1980, 1, 1), *[day(TODAY.year - 90, 1, 1)] * 3]
+
+
+def test_a_persons_dates_move_together_by_whole_weeks_into_the_past(base: Source):
+    base.execute(
+        "DROP TABLE IF EXISTS a, b, person CASCADE",
+        "CREATE TABLE person (id int PRIMARY KEY, born date, seen timestamp)",
+        "CREATE TABLE a (person_id int REFERENCES person, day date, at timestamptz)",
+        "INSERT INTO person SELECT i, date '2020-01-01', timestamp '2020-02-01 10:11:12' FROM generate_series(1, 50) i",
+        "INSERT INTO a SELECT i, date '2020-01-11', timestamptz '2020-02-01 10:11:12+00' FROM generate_series(1, 50) i",
+        "INSERT INTO a VALUES (NULL, '2020-01-11', NULL)",
+    )
+    lines = {
+        "person.id": "keep",
+        "person.born": "shift-date(id)",
+        "person.seen": "shift-date(id)",
+        "a.person_id": "keep",
+        "a.day": "shift-date(person_id)",
+        "a.at": "shift-date(person_id)",
+        "lone.v": "keep",
+    }
+    rows = base.read(catalogue(lines, {"lone": "empty"}))
+    people = {row[0]: row[1:] for row in rows["person"]}
+    moves = set()
+    for person, day, at in rows["a"][:-1]:
+        born, seen = people[person]
+        assert (day - born).days == 10, "an interval across tables stays exactly"
+        assert at.replace(tzinfo=None) == seen
+        assert (seen.date() - born).days == 31
+        assert seen.time() == datetime.time(10, 11, 12)
+        assert born < datetime.date(2020, 1, 1)
+        assert born.weekday() == datetime.date(2020, 1, 1).weekday()
+        moves.add(born)
+    assert len(moves) > 10
+    assert rows["a"][-1][1] < datetime.date(2020, 1, 11)
+    assert rows["a"][-1][2] is None
+
+
+def test_a_journal_entry_stays_balanced_exactly(base: Source):
+    base.execute(
+        "DROP TABLE IF EXISTS a, b",
+        "CREATE TABLE a (move_id int, debit numeric, credit numeric)",
+        "INSERT INTO a SELECT m, d, 0 FROM generate_series(1, 30) m, unnest(ARRAY[0.01, 33.33, 66.67]) d",
+        "INSERT INTO a SELECT m, 0, 100.01 FROM generate_series(1, 30) m",
+    )
+    lines = {**everything_else(base), "a.debit": "jitter(20,move_id)", "a.credit": "jitter(20,move_id)"}
+    lines["lone.v"] = "keep"
+    sums: dict[int, list] = {}
+    for move, debit, credit in base.read(catalogue(lines, {"lone": "empty"}))["a"]:
+        held = sums.setdefault(move, [0, 0])
+        held[0] += debit
+        held[1] += credit
+    assert all(debit == credit for debit, credit in sums.values())
+    assert len({debit for debit, _ in sums.values()}) > 5
+
+
+class Nesting(HTMLParser):
+    """Fails when an element is closed that is not the one opened last."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.attributes: list[object] = []
+        self.seen: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list) -> None:
+        self.seen.append(tag)
+        self.attributes += attrs
+        if tag not in {"br", "hr"}:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list) -> None:
+        self.handle_starttag(tag, attrs)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+HTML = (
+    '<div class="x"><p>Dear <b>Mrs. Byron</b>,<br/>your result &amp; more</p>\n<p><a href="https://real.org/?id=4711">'
+    'here</a></p><img src="data:image/png;base64,AAAA" alt="Byron"><ul><li title="a > Byron">one</li></ul></div>'
+)
+
+
+def test_html_keeps_its_structure_and_nothing_else(base: Source):
+    (masked,) = base.one("filler-html", HTML)
+    parser = Nesting()
+    parser.feed(masked)
+    assert parser.open == []
+    assert parser.attributes == []
+    assert parser.seen == ["div", "p", "b", "br", "p", "ul", "li"]
+    for word in ("Byron", "4711", "href", "base64", "result", "here", "one<"):
+        assert word not in masked
+    assert abs(len(masked) - len(re.sub(r"<[^>]*>", "", HTML))) < 80
+
+
+@pytest.mark.parametrize("value", ["<p>short one</p>", "plain", "<p>a", "a < b and > c", "<!-- Byron --><p>x</p>", "<"])
+def test_html_of_any_shape_is_replaced(base: Source, value: str):
+    (masked,) = base.one("filler-html", value)
+    kept = set(re.findall(r"[A-Za-z]{4,}", re.sub(r"<[^>]*>", "", value)))
+    assert not kept & set(re.findall(r"[A-Za-z]+", masked))
+
+
+def test_filler_has_the_texts_length_and_lines(base: Source):
+    text = "First line of it\n\nSecond paragraph\n"
+    (masked,) = base.one("filler", text)
+    assert [len(line) for line in masked.split("\n")] == [len(line) for line in text.split("\n")]
+
+
+@pytest.mark.parametrize("size", [1, 4096, 4097, 20_000])
+def test_filler_of_a_long_text_is_as_long(base: Source, size: int):
+    for rule in ("filler", "filler-html"):
+        (masked,) = base.one(rule, "x" * size)
+        assert len(masked) == size
+
+
+def test_a_message_of_100_megabytes_becomes_a_bounded_one(base: Source):
+    base.execute("DROP TABLE IF EXISTS lone", "CREATE TABLE lone (v text)")
+    base.execute("INSERT INTO lone SELECT repeat('word and <b>word</b>, ', 5000000)")
+    for rule, more in (("filler", 0), ("filler-html", 7)):
+        rows = base.read(catalogue({"lone.v": rule, **everything_else(base)}, {}))["lone"]
+        assert len(rows[0][0]) == FILLER_MOST + more
+
+
+def everything_else(base: Source) -> dict[str, str]:
+    with base.server.connect(base.database) as connection:
+        found = connection.execute(
+            "SELECT table_name || '.' || column_name FROM information_schema.columns "
+            "WHERE table_schema = 'public' AND table_name <> 'lone'"
+        ).fetchall()
+    return {row[0]: "keep" for row in found}
+
+
+def test_translations_and_company_values_are_masked_key_by_key(base: Source):
+    value = json.dumps({"en_US": "Ada Byron", "fr_FR": None, "de_DE": ""})
+    (masked,) = base.one("json-text(name(person))", value, type_="jsonb")
+    (name,) = base.one("name(person)", "Ada Byron")
+    assert masked == {"en_US": name, "fr_FR": None, "de_DE": ""}
+
+
+@pytest.mark.parametrize("value", ["{}", "null", '"Ada Byron"', '["Ada Byron", 4711]', "4711"])
+def test_a_document_of_another_shape_loses_its_texts(base: Source, value: str):
+    (masked,) = base.one("json-text(filler)", value, type_="jsonb")
+    assert "Byron" not in json.dumps(masked)
+    assert "4711" not in json.dumps(masked)
+
+
+def test_a_document_is_filled_at_every_depth_but_for_the_named_members(base: Source):
+    value = json.dumps({"name": "Byron", "type": "char", "list": [{"x": "Byron", "n": 7, "on": True}], "no": None})
+    (masked,) = base.one("json-fill(type)", value, type_="json")
+    assert masked["type"] == "char"
+    assert masked["list"][0]["n"] == 0
+    assert masked["list"][0]["on"] is True
+    assert "Byron" not in json.dumps(masked)
+
+
+def test_other_members_of_a_document_are_dropped_at_every_depth(base: Source):
+    value = json.dumps({"keep": {"drop": 1, "keep": 2}, "drop": 3, "list": [{"keep": 4, "drop": 5}]})
+    (masked,) = base.one("json-keep(keep,list)", value, type_="jsonb")
+    assert masked == {"keep": {"keep": 2}, "list": [{"keep": 4}]}
+
+
+def test_properties_are_masked_by_the_type_that_their_definition_gives(base: Source):
+    definition = [{"name": "a", "type": "char"}, {"name": "d", "type": "date"}, {"name": "s", "type": "selection"}]
+    values = {"a": "Byron", "d": "2020-03-04", "s": "red", "undefined": "Byron"}
+    base.execute(
+        "DROP TABLE IF EXISTS a, b, p CASCADE",
+        "CREATE TABLE p (id int PRIMARY KEY, definition jsonb)",
+        "CREATE TABLE a (p_id int REFERENCES p, v jsonb)",
+        f"INSERT INTO p VALUES (1, '{json.dumps(definition)}')",
+        f"INSERT INTO a VALUES (1, '{json.dumps(values)}')",
+    )
+    lines = {**everything_else(base), "a.v": "properties(p.definition via p_id)", "lone.v": "keep"}
+    ((_, masked),) = base.read(catalogue(lines, {"lone": "empty"}))["a"]
+    assert set(masked) == {"a", "d", "s"}
+    assert masked["s"] == "red"
+    assert "Byron" not in masked["a"]
+    assert masked["d"] < "2020-03-04"
+
+
+def test_a_copy_of_another_tables_column_gets_that_columns_fake(base: Source):
+    base.execute(
+        "DROP TABLE IF EXISTS a, b, p CASCADE",
+        "CREATE TABLE p (id int PRIMARY KEY, name text, is_company boolean)",
+        "CREATE TABLE a (p_id int REFERENCES p, name varchar)",
+        "INSERT INTO p VALUES (1, 'Acme', true), (2, 'Ada', false)",
+        "INSERT INTO a VALUES (1, 'an old name'), (2, NULL), (NULL, 'Ada')",
+    )
+    lines = {"p.id": "keep", "p.is_company": "keep", "p.name": "name(is_company)", "a.p_id": "keep", "lone.v": "keep"}
+    lines |= everything_else(base) | lines | {"a.name": "same-as(p.name via p_id)"}
+    rows = base.read(catalogue(lines, {"lone": "empty"}))
+    company, person = (row[1] for row in rows["p"])
+    assert [row[1] for row in rows["a"]] == [company, person, None]
+    assert person != company
+
+
+def test_what_a_module_ships_stays_and_what_people_make_does_not(base: Source):
+    base.execute(
+        "DROP TABLE IF EXISTS a, b, p CASCADE",
+        "CREATE TABLE ir_module_module (name text, state text)",
+        "CREATE TABLE ir_model_data (module text, model text, res_id int)",
+        "CREATE TABLE x_doc (id int, write_uid int, name text)",
+        "INSERT INTO ir_module_module VALUES ('base', 'installed'), ('gone', 'uninstalled')",
+        "INSERT INTO ir_model_data VALUES ('base','x.doc',1), ('base','x.doc',2)",
+        "INSERT INTO ir_model_data VALUES ('gone','x.doc',3), ('__export__','x.doc',4)",
+        "INSERT INTO x_doc SELECT i, CASE i WHEN 2 THEN 7 ELSE 1 END, 'Shipped' FROM generate_series(1, 5) i",
+    )
+    lines = {**everything_else(base), "x_doc.name": "shipped(filler)", "lone.v": "keep"}
+    rows = base.read(catalogue(lines, {"lone": "empty"}))["x_doc"]
+    base.execute("DROP TABLE ir_module_module, ir_model_data, x_doc")
+    assert [row[2] == "Shipped" for row in rows] == [True, False, False, False, False]
+
+
+def test_a_token_is_new_for_every_row(base: Source):
+    made = base.one("token", *["same"] * 20)
+    assert len({*made, "same"}) == 21
+
+
+def test_a_unique_column_stays_unique(base: Source):
+    base.execute("DROP TABLE IF EXISTS a, b, u", "CREATE TABLE u (name text UNIQUE)")
+    base.execute("INSERT INTO u SELECT 'Company ' || i FROM generate_series(1, 20000) i")
+    lines = {**everything_else(base), "u.name": "name(company)", "lone.v": "keep"}
+    names = [row[0] for row in base.read(catalogue(lines, {"lone": "empty"}), languages=("en",))["u"]]
+    base.execute("DROP TABLE u")
+    assert len(set(names)) == 20000
+
+
+def test_a_text_never_gets_longer_than_its_column(base: Source):
+    for rule in ("street", "filler", "name(company)", "choice(nineteen-characters,twenty-one-characters)"):
+        assert all(len(text) <= 10 for text in base.one(rule, *"abcdefghij", type_="varchar(10)"))
+
+
+def test_a_unique_column_too_short_for_its_rule_is_refused(base: Source):
+    base.execute("DROP TABLE IF EXISTS a, b, u", "CREATE TABLE u (mail varchar(20) UNIQUE)")
+    lines = catalogue({**everything_else(base), "u.mail": "email", "lone.v": "keep"})
+    with pytest.raises(CompileError, match=r"u\.mail is unique and holds 20 characters; email needs 29"):
+        compile_tables(base.run(lines))
+    base.execute("DROP TABLE u")
+
+
+def test_odd_tables_are_read(base: Source):
+    base.execute(
+        "CREATE COLLATION IF NOT EXISTS blind (provider = icu, locale = 'und-u-ks-level1', deterministic = false)",
+        'CREATE TABLE "Odd ""Table""" ("Name, ""full""" text COLLATE blind, gone int, twice text GENERATED ALWAYS AS '
+        '(\'x\') STORED, "mail" citext_like, PRIMARY KEY ("Name, ""full"""))'.replace(
+            "citext_like", 'text COLLATE "C"'
+        ),
+        'ALTER TABLE "Odd ""Table""" DROP COLUMN gone',
+        'INSERT INTO "Odd ""Table""" VALUES (\'Ädä <Bÿron>\', DEFAULT, \'X@Y.org\')',
+    )
+    name = 'Odd "Table"'
+    lines = {**everything_else(base), f'{name}.Name, "full"': "email", f"{name}.mail": "email", "lone.v": "keep"}
+    ((full, mail),) = base.read(catalogue(lines, {"lone": "empty"}))[name]
+    base.execute('DROP TABLE "Odd ""Table"""')
+    assert "Ädä" not in full
+    assert mail.endswith("@example.com")
+
+
+def test_the_key_reaches_neither_a_statement_nor_the_servers_log(base: Source):
+    run = base.run(catalogue({**everything_else(base), "lone.v": "keep"}))
+    secrets = session_settings(base.key, run, TODAY)
+    with reader(Endpoint(conninfo=base.server.conninfo(base.database)), secrets) as session:
+        with base.server.connect() as other:
+            texts = [row[0] for row in other.execute("SELECT query FROM pg_stat_activity")]
+        with pytest.raises(psycopg.Error):
+            session.execute("SELECT 'Byron-in-an-error'::int")
+    log = base.server.run("psql", "-XAtc", "SELECT pg_read_file('/tmp/log')", "postgres")
+    for value in (value for name, value in secrets.items() if ".key_" in name):
+        assert not any(value[2:] in text for text in texts)
+        assert value[2:] not in log
+    assert "Byron-in-an-error" not in log
+    assert repr(base.key).count("k") < 5, "a key shows nothing of itself"
+
+
+def test_a_server_that_would_log_values_is_refused(base: Source):
+    base.execute(
+        "DROP ROLE IF EXISTS plain", "CREATE ROLE plain LOGIN", f"GRANT TEMP ON DATABASE {base.database} TO plain"
+    )
+    endpoint = Endpoint(conninfo=base.server.conninfo(base.database).replace("user=postgres", "user=plain"))
+    with pytest.raises(TransferError, match="log_min_messages is warning"):
+        reader(endpoint, {})
+    base.execute(f"REVOKE ALL ON DATABASE {base.database} FROM plain", "DROP ROLE plain")
