@@ -125,7 +125,7 @@ def build(source: psycopg.Connection[Any], schema: Schema, catalogue: Catalogue)
     for table, columns, condition in product_text(schema, catalogue):
         wanted = ", ".join(f"t.{quoted(column)}::text" for column in columns)
         query = f"SELECT {wanted} FROM {relation(table.name)} t WHERE {condition}"
-        for block in _blocks(source, query):
+        for block in blocks(source, query):
             keys = dictionary.whole(block.decode("utf-8", "replace"))
             for weak in (False, True) if keys else ():
                 dictionary.shipped.update(*dictionary.of(keys, weak=weak).values())
@@ -150,9 +150,9 @@ def _table(
     names = [column.name for column in columns]
     keyed = bool(table.primary_key) and before is not None and before.primary_key == table.primary_key
     place = _key(table) if keyed else "''"
-    wanted = ", ".join(map(_cell, columns))
+    wanted = ", ".join(map(cell, columns))
     links: list[_Link] = []
-    for block in _blocks(target, f"SELECT {place}, {wanted} FROM {relation(table.name)}"):
+    for block in blocks(target, f"SELECT {place}, {wanted} FROM {relation(table.name)}"):
         found.bytes += len(block)
         found.rows += block.count(b"\n")
         found.by_table[table.name] += block.count(b"\n")
@@ -168,7 +168,8 @@ def _table(
         _compare(source, before, links, (dictionary, found))
 
 
-def _cell(column: Column) -> str:
+def cell(column: Column) -> str:
+    """Return SQL of a column as text that can be searched."""
     name = quoted(column.name)
     if column.kind is Kind.BYTES:  # what of the bytes is text; accents in them are lost
         return f"encode(substr({name}, 1, {_LONGEST_CELL}), 'escape')"
@@ -179,7 +180,7 @@ def _key(table: Table) -> str:
     return "concat_ws('|', " + ", ".join(f"{quoted(name)}::text" for name in table.primary_key) + ")"
 
 
-def _blocks(connection: psycopg.Connection[Any], query: str) -> Iterator[bytes]:
+def blocks(connection: psycopg.Connection[Any], query: str) -> Iterator[bytes]:
     """Yield the rows of a query as `COPY` gives them, whole rows, about `BLOCK` bytes at a time."""
     parts, size = [], 0
     with connection.cursor() as cursor, cursor.copy(f"COPY ({query}) TO STDOUT".encode()) as copy:
@@ -228,7 +229,7 @@ def _compare(
         return
     dictionary, found = state
     rows = sorted({link.row for link in links})
-    wanted = ", ".join(map(_cell, searchable(table)))
+    wanted = ", ".join(map(cell, searchable(table)))
     if len(table.primary_key) == 1:  # by the index
         column = table.column(table.primary_key[0])
         condition = f"{quoted(table.primary_key[0])} = ANY(%s::text[]::{column.type if column else 'text'}[])"
