@@ -21,6 +21,7 @@ class ExitCode(IntEnum):
     NOT_CONFIRMED = 10
     UNHEALTHY = 11
     TESTS_FAILED = 12
+    REFRESH_FAILED = 13
     INTERRUPTED = 130
 
 
@@ -38,6 +39,7 @@ MEANING: dict[ExitCode, str] = {
     ExitCode.NOT_CONFIRMED: "the confirmation was refused or missing; nothing was destroyed",
     ExitCode.UNHEALTHY: "everything is deployed, but something does not answer",
     ExitCode.TESTS_FAILED: "a check or a test failed",
+    ExitCode.REFRESH_FAILED: "the refresh or its rollback failed; training is as it was unless said otherwise",
     ExitCode.INTERRUPTED: "interrupted; run the same command again, it continues",
 }
 

@@ -1,0 +1,154 @@
+"""What a refresh asks of the cluster: objects, jobs, logs, and questions to a database."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from infra import naming
+from operations.errors import failure
+from operations.exit_codes import ExitCode
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from operations.session import Session
+    from toolchain.cluster.kubeapi import KubeApi
+
+PRIMARY = f"{naming.POSTGRESQL_POD_LABEL}={naming.POSTGRESQL},cnpg.io/instanceRole=primary"
+QUERY_SECONDS = 60
+_NOT_FOUND = 404
+
+Object = dict[str, Any]
+
+
+class Cluster(Protocol):
+    """What a refresh asks of the cluster; tests give it a fake."""
+
+    def get(self, path: str, /, **query: str) -> Object | None:
+        """Return the object or list at an API path, or None when there is none."""
+        ...
+
+    def apply(self, manifest: Object, /) -> None:
+        """Make one object what the manifest says."""
+        ...
+
+    def create(self, path: str, manifest: Object, /) -> None:
+        """Create one object in the collection at a path."""
+        ...
+
+    def delete(self, path: str, /) -> None:
+        """Delete an object with what it made; one that is not there is deleted already."""
+        ...
+
+    def log(self, namespace: str, pod: str, container: str, /, lines: int = 20) -> str:
+        """Return the last lines of a container's log; empty when it has none."""
+        ...
+
+    def ask(self, namespace: str, database: str, statement: str, /) -> tuple[tuple[str, ...], ...]:
+        """Return the rows of a query to the primary of a namespace's PostgreSQL."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class LiveCluster:
+    """The platform's cluster, with the operator's rights.
+
+    Attributes:
+        api: Its API.
+        kubectl: The program that runs something in a pod.
+        kubeconfig: Access for it.
+        environ: Its environment.
+    """
+
+    api: KubeApi
+    kubectl: Path
+    kubeconfig: Path
+    environ: Mapping[str, str]
+
+    def get(self, path: str, /, **query: str) -> Object | None:
+        """Return the object or list at an API path, or None when there is none."""
+        return self.api.get(path, **query)
+
+    def apply(self, manifest: Object, /) -> None:
+        """Make one object what the manifest says, by server-side apply."""
+        self.api.apply(manifest)
+
+    def create(self, path: str, manifest: Object, /) -> None:
+        """Create one object in the collection at a path."""
+        self.api.request("POST", path, body=json.dumps(manifest))
+
+    def delete(self, path: str, /) -> None:
+        """Delete an object with what it made; one that is not there is deleted already."""
+        self.api.delete(path)
+
+    def log(self, namespace: str, pod: str, container: str, /, lines: int = 20) -> str:
+        """Return the last lines of a container's log; empty when it has none."""
+        from toolchain.cluster.errors import ApiRefused
+
+        path = f"/api/v1/namespaces/{namespace}/pods/{pod}/log"
+        try:
+            found = self.api.request("GET", path, query={"container": container, "tailLines": str(lines)})
+        except ApiRefused as error:
+            if error.status == _NOT_FOUND or "is waiting to start" in error.why or "not available" in error.why:
+                return ""
+            raise
+        # The API's reader decodes what looks like JSON; a log of one line may.
+        return found if isinstance(found, str) else json.dumps(found)
+
+    def ask(self, namespace: str, database: str, statement: str, /) -> tuple[tuple[str, ...], ...]:
+        """Return the rows of a query to the primary of a namespace's PostgreSQL.
+
+        Raises:
+            OperationError: With `UNHEALTHY`, when there is no primary or it refuses.
+        """
+        pods = (self.get(f"/api/v1/namespaces/{namespace}/pods", labelSelector=PRIMARY) or {}).get("items", [])
+        if not pods:
+            raise _no_answer(namespace, "it has no primary instance")
+        program = ("psql", "-XAtq", "-F", "\t", "-v", "ON_ERROR_STOP=1", "-d", database, "-c", statement)
+        done = subprocess.run(
+            [*self._exec(namespace, pods[0]["metadata"]["name"]), *program],
+            env=dict(self.environ),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=QUERY_SECONDS,
+        )
+        if done.returncode:
+            raise _no_answer(namespace, (done.stderr.strip().splitlines() or ["psql failed"])[-1])
+        return tuple(tuple(line.split("\t")) for line in done.stdout.splitlines())
+
+    def _exec(self, namespace: str, pod: str) -> Sequence[str]:
+        access = (f"--kubeconfig={self.kubeconfig}", f"--namespace={namespace}")
+        return (str(self.kubectl), *access, "exec", pod, "--container=postgres", "--")
+
+
+def live_cluster(session: Session) -> LiveCluster:
+    """Return the platform's cluster.
+
+    Raises:
+        OperationError: There is none, or it is stopped.
+    """
+    from operations import live
+    from toolchain.cluster.kubeapi import KubeApi
+
+    live.cluster_reader(session)
+    return LiveCluster(
+        api=KubeApi(session.paths.kubeconfig),
+        kubectl=live.kubectl(session),
+        kubeconfig=session.paths.kubeconfig,
+        environ=live.child_environment(session),
+    )
+
+
+def _no_answer(namespace: str, why: str) -> Exception:
+    return failure(
+        ExitCode.UNHEALTHY,
+        f"The PostgreSQL of {namespace} does not answer",
+        why,
+        f"see its state: ./careops status; then ./careops kubectl -n {namespace} get cluster,pods",
+    )

@@ -1,0 +1,368 @@
+"""One run of a refresh, watched to its end: every job done, or everything taken back and nothing swapped."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from infra import naming
+from infra.naming import Naming, refresh_namespace
+from operations.errors import OperationError, Problem, failure
+from operations.exit_codes import ExitCode
+from operations.refresh import jobs
+from operations.refresh.jobs import JobState, Part, Phase, run_parts
+from operations.refresh.plan import generation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from operations.refresh.cluster import Cluster, Object
+    from toolchain.progress import Step
+
+POLL_SECONDS = 2.0
+START_SECONDS = 600.0
+"""How long a job's pod may take to start; images are on the nodes already, so what takes longer never comes."""
+
+ROLES_SECONDS = 180.0
+"""How long the operator may take to give PostgreSQL a role whose Secret was just made."""
+
+LOG_LINES = 15
+CERTIFICATE_LINES = 200
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What a run came to.
+
+    Attributes:
+        run: Its name.
+        seconds: Its wall-clock time.
+        parts: Seconds by job.
+        certificate: What it proves, signed JSON as it was printed; empty for a rollback.
+        public_key: The key that verifies it, PEM.
+    """
+
+    run: str
+    seconds: float
+    parts: Mapping[str, float]
+    certificate: str = ""
+    public_key: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clock:
+    """Time, for tests to replace.
+
+    Attributes:
+        now: Seconds, monotonic.
+        sleep: Waits.
+        today: This moment, UTC.
+    """
+
+    now: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+    today: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+
+def wait_for_roles(cluster: Cluster, site: str, step: Step, clock: Clock | None = None) -> None:
+    """Wait until the operator has made both roles with their passwords.
+
+    Raises:
+        OperationError: With `UNHEALTHY`, with what the operator says of the role.
+    """
+    clock = clock or Clock()
+    deadline = clock.now() + ROLES_SECONDS
+    wanted = (
+        (
+            Naming(site=site, environment="prod").namespace,
+            naming.REFRESH_SOURCE_ROLE,
+            naming.REFRESH_SOURCE_ROLE_SECRET,
+        ),
+        (Naming(site=site, environment="training").namespace, naming.REFRESH_TARGET_ROLE, naming.REFRESH_ROLE_SECRET),
+    )
+    while True:
+        lacking = [(*each[:2], why) for each in wanted if (why := _lacking(cluster, *each))]
+        if not lacking:
+            return
+        namespace, role, why = lacking[0]
+        if clock.now() >= deadline:
+            raise failure(
+                ExitCode.UNHEALTHY,
+                f"PostgreSQL in {namespace} has no role {role} with the password of its Secret",
+                why,
+                f"./careops kubectl -n {namespace} get cluster postgresql -o yaml (status.managedRolesStatus)",
+            )
+        step.note(f"{namespace}: {why}")
+        clock.sleep(POLL_SECONDS)
+
+
+def _lacking(cluster: Cluster, namespace: str, role: str, secret: str) -> str:
+    """Return what a role lacks, by the operator's own account; empty when it is complete."""
+    path = f"/apis/postgresql.cnpg.io/v1/namespaces/{namespace}/clusters/{naming.POSTGRESQL}"
+    status = ((cluster.get(path) or {}).get("status") or {}).get("managedRolesStatus") or {}
+    refused = (status.get("cannotReconcile") or {}).get(role)
+    if refused:
+        return "; ".join(refused)
+    known = ((status.get("passwordStatus") or {}).get(role) or {}).get("resourceVersion")
+    wanted = (cluster.get(f"/api/v1/namespaces/{namespace}/secrets/{secret}") or {"metadata": {}})["metadata"]
+    if known and known == wanted.get("resourceVersion"):
+        return ""
+    return "the operator has not given it its password yet"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """Who wants a run.
+
+    Attributes:
+        requested_by: Who asked.
+        approved_by: Who approved.
+    """
+
+    requested_by: str
+    approved_by: str
+
+    def variables(self) -> dict[str, str]:
+        """Return the variables that tell the program, for the certificate."""
+        return {"CAREOPS_REQUESTED_BY": self.requested_by, "CAREOPS_APPROVED_BY": self.approved_by}
+
+
+class Run:
+    """One run, from its jobs' creation to their end.
+
+    Args:
+        cluster: Where.
+        site: The site.
+        parts: Its jobs.
+        clock: Time.
+    """
+
+    def __init__(
+        self, cluster: Cluster, site: str, parts: Sequence[Part] | None = None, clock: Clock | None = None
+    ) -> None:
+        self._cluster = cluster
+        self._site = site
+        self._parts = tuple(parts or run_parts(site))
+        self._clock = clock or Clock()
+        self.name = jobs.run_name(self._clock.today())
+
+    def go(self, step: Step, asked: Asked) -> Outcome:
+        """Create the jobs and watch them to their end.
+
+        Args:
+            step: Shows what they are doing.
+            asked: Who wants it.
+
+        Raises:
+            OperationError: With `REFRESH_FAILED`; the other jobs are deleted then, and training is what it was.
+            KeyboardInterrupt: After deleting the jobs.
+        """
+        begin = self._clock.now()
+        try:
+            for part in self._parts:
+                template = self._template(part)
+                self._cluster.create(part.jobs_path(), jobs.manifest(template, part, self.name, asked.variables()))
+            states = self._watch(step)
+        except BaseException:
+            self._take_back()
+            raise
+        return Outcome(
+            run=self.name,
+            seconds=round(self._clock.now() - begin, 1),
+            parts={state.part.template: state.seconds or 0.0 for state in states},
+        )
+
+    def with_certificate(self, outcome: Outcome) -> Outcome:
+        """Return the outcome with the certificate that the adoption printed, and the key that verifies it.
+
+        Raises:
+            OperationError: With `REFRESH_FAILED`, when the log does not hold it; the data is swapped all the same.
+        """
+        part = next(part for part in self._parts if part.template == naming.REFRESH_ADOPT)
+        pods = self._pods(part)
+        log = self._cluster.log(part.namespace, _name(pods[-1]), part.template, CERTIFICATE_LINES) if pods else ""
+        found = jobs.certificate(log)
+        isolated = refresh_namespace(self._site)
+        path = f"/api/v1/namespaces/{isolated}/configmaps/{naming.REFRESH_EVIDENCE_KEY}"
+        key = ((self._cluster.get(path) or {}).get("data") or {}).get("key.pub.pem", "")
+        if not (found and key):
+            raise failure(
+                ExitCode.REFRESH_FAILED,
+                f"Training is refreshed (run {self.name}), but its certificate cannot be had",
+                "the adoption's log does not end with it"
+                if key
+                else f"ConfigMap {naming.REFRESH_EVIDENCE_KEY} is gone",
+                f"read it in training's parameter `careops.refresh`; log: ./careops kubectl -n {part.namespace} "
+                f"logs job/{part.job(self.name)}",
+            )
+        return Outcome(
+            run=outcome.run,
+            seconds=outcome.seconds,
+            parts=outcome.parts,
+            certificate=found,
+            public_key=key,
+        )
+
+    def swapped(self) -> bool | None:
+        """Return whether training holds this run's data; None when its database does not say."""
+        try:
+            return generation(self._cluster, self._site) == self.name
+        except Exception:
+            return None
+
+    def _template(self, part: Part) -> Object:
+        found = self._cluster.get(part.template_path)
+        if found is None:
+            raise failure(
+                ExitCode.DEPLOYMENT,
+                f"The job template {part.template} is no longer in {part.namespace}",
+                "it was deleted since the plan was made",
+                "deploy it again: ./careops up",
+            )
+        return found
+
+    def _watch(self, step: Step) -> list[JobState]:
+        begin, started = self._clock.now(), set[str]()
+        while True:
+            states = [self._state(part) for part in self._parts]
+            if failed := [state for state in states if state.phase is Phase.FAILED]:
+                raise self._failed(failed)
+            running = [state for state in states if state.phase is Phase.RUNNING]
+            if not running:
+                return states
+            notes = []
+            for state in running:
+                note, waits = self._doing(state.part, started)
+                if waits and self._clock.now() - begin >= START_SECONDS:
+                    raise self._never_started(state.part, note)
+                notes.append(note)
+            step.note("; ".join(notes))
+            self._clock.sleep(POLL_SECONDS)
+
+    def _doing(self, part: Part, started: set[str]) -> tuple[str, bool]:
+        """Return what a job is doing, and whether its pod has not started yet."""
+        pods = self._pods(part)
+        waits = None if part.template in started else jobs.waiting_for(pods)
+        if waits is not None:
+            return f"{_short(part)}: {waits}", True
+        started.add(part.template)
+        lines = (
+            self._cluster.log(part.namespace, _name(pods[-1]), part.template, 1).strip().splitlines() if pods else []
+        )
+        said = lines[-1].rpartition(f"{_short(part)}: ")[2] if lines else "running"
+        return f"{_short(part)}: {said}", False
+
+    def _state(self, part: Part) -> JobState:
+        job = self._cluster.get(part.jobs_path(part.job(self.name)))
+        if job is None:
+            raise failure(
+                ExitCode.REFRESH_FAILED,
+                f"The job {part.job(self.name)} was deleted; {self._unchanged()}",
+                "somebody ended the run, or the namespace is being removed",
+                "start a new one: ./careops refresh training",
+            )
+        return jobs.job_state(part, job)
+
+    def _pods(self, part: Part) -> list[Object]:
+        path, label = f"/api/v1/namespaces/{part.namespace}/pods", f"batch.kubernetes.io/job-name={part.job(self.name)}"
+        found = (self._cluster.get(path, labelSelector=label) or {}).get("items", [])
+        return sorted(found, key=lambda pod: pod["metadata"].get("creationTimestamp", ""))
+
+    def _failed(self, states: Sequence[JobState]) -> OperationError:
+        """Return the error for the jobs that failed, the earliest first: the others failed because of it."""
+        problems = []
+        for state in sorted(states, key=lambda state: state.ended):
+            part = state.part
+            pods = self._pods(part)
+            said = [*jobs.ending(pods), *self._log(part, pods)] or [state.why or "Kubernetes gives no reason"]
+            problems.append(
+                Problem(
+                    what=f"{part.title}: failed (job {part.job(self.name)}); {self._unchanged()}",
+                    why="\n".join(said),
+                    action="correct what it names, then start a new run; the whole log: "
+                    f"./careops kubectl -n {part.namespace} logs job/{part.job(self.name)}",
+                )
+            )
+        return OperationError(ExitCode.REFRESH_FAILED, *problems)
+
+    def _log(self, part: Part, pods: Sequence[Object]) -> list[str]:
+        if not pods:
+            return []
+        return self._cluster.log(part.namespace, _name(pods[-1]), part.template, LOG_LINES).strip().splitlines()
+
+    def _never_started(self, part: Part, why: str) -> OperationError:
+        return failure(
+            ExitCode.REFRESH_FAILED,
+            f"{part.title}: did not start within {START_SECONDS / 60:.0f} minutes; {self._unchanged()}",
+            why,
+            f"see ./careops kubectl -n {part.namespace} describe job {part.job(self.name)}; then start a new run",
+        )
+
+    def _unchanged(self) -> str:
+        """Return what is true of training now, for an error."""
+        match self.swapped():
+            case True:
+                return "training holds the new data already"
+            case False:
+                return "training is as it was"
+        return "training's database does not answer, `./careops refresh status` tells what it holds"
+
+    def _take_back(self) -> None:
+        """Delete those jobs of this run that have not ended; a job that failed stays, for its log."""
+        for part in self._parts:
+            path = part.jobs_path(part.job(self.name))
+            # Whatever this meets, the other jobs are deleted and the first error is the one that is told.
+            with contextlib.suppress(Exception):
+                job = self._cluster.get(path)
+                if job is not None and jobs.job_state(part, job).phase is Phase.RUNNING:
+                    self._cluster.delete(path)
+
+
+def keep(folder: Path, site: str, outcome: Outcome, started: str, size: int) -> Path:
+    """Keep what a run took, for the next plan's estimate.
+
+    Args:
+        folder: Where records are.
+        site: The site.
+        outcome: What came of it.
+        started: When, ISO 8601, UTC.
+        size: Bytes of prod's database.
+    """
+    document = {
+        "schema": 1,
+        "site": site,
+        "run": outcome.run,
+        "started": started,
+        "seconds": outcome.seconds,
+        "parts": dict(outcome.parts),
+        "bytes": size,
+    }
+    return _write(folder / f"{site}-{outcome.run}.json", json.dumps(document, indent=2) + "\n")
+
+
+def keep_certificate(folder: Path, site: str, outcome: Outcome) -> Path:
+    """Keep a run's certificate and the key that verifies it; return the certificate's file."""
+    stem = f"refresh-{site}-training-{outcome.run}"
+    _write(folder / f"{stem}.pub.pem", outcome.public_key)
+    return _write(folder / f"{stem}.json", outcome.certificate + "\n")
+
+
+def _write(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.new")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)
+    return path
+
+
+def _name(pod: Object) -> str:
+    return str(pod["metadata"]["name"])
+
+
+def _short(part: Part) -> str:
+    return part.template.removeprefix("refresh-")
