@@ -29,7 +29,12 @@ def install_languages(codes: list[str]) -> None:
 
 def drop_other_languages(codes: list[str]) -> None:
     """Switch off what the baseline brings and the site does not name; Odoo's own processes need en_US."""
-    env["res.lang"].search([("code", "not in", [*codes, "en_US"])]).active = False  # ty: ignore[unresolved-reference]
+    unwanted = env["res.lang"].search([("code", "not in", [*codes, "en_US"])])  # ty: ignore[unresolved-reference]
+    if unwanted and "website" in env:  # ty: ignore[unresolved-reference]
+        # Demo data gives the website every language there is, and Odoo keeps those that a website uses.
+        for website in env["website"].search([]):  # ty: ignore[unresolved-reference]
+            website.language_ids -= unwanted
+    unwanted.active = False
 
 
 def write_company(wanted: dict) -> None:
@@ -37,7 +42,8 @@ def write_company(wanted: dict) -> None:
     country = env["res.country"].search([("code", "=", wanted["country"])])  # ty: ignore[unresolved-reference]
     if not country:
         raise SystemExit(f"Odoo knows no country {wanted['country']}")
-    company.write({"name": wanted["name"], "country_id": country.id})
+    # Without a name it keeps the one that it has: a refresh has given it one.
+    company.write({**({"name": wanted["name"]} if wanted["name"] else {}), "country_id": country.id})
     currency = country.currency_id
     if wanted["currency"]:
         currency = env["res.currency"].with_context(active_test=False).search([("name", "=", wanted["currency"])])  # ty: ignore[unresolved-reference]
@@ -94,7 +100,8 @@ if wishes["first"]:
     drop_other_languages(wishes["languages"])
     take_over(wishes["admin"])
 write_company(wishes["company"])
-show_banner(wishes["banner"])
+# A refresh remembers what to tell of its data; later changes of the settings do not take that away.
+show_banner(parameters.get_param("careops.banner") or wishes["banner"])
 parameters.set_param("web.base.url", wishes["base_url"])
 parameters.set_param("web.base.url.freeze", "True")
 if wishes["own_relay"]:
