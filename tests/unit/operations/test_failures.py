@@ -105,7 +105,20 @@ def test_an_impossible_variable_ends_with_2(name, value, monkeypatch, capsys):
 def test_help_names_every_command_and_every_exit_code(capsys):
     assert cli.main(["--help"]) == ExitCode.OK
     text = capsys.readouterr().out
-    for command in ("up", "status", "open", "preview", "down", "stop", "start", "doctor", "test", "env", "config"):
+    for command in (
+        "up",
+        "status",
+        "open",
+        "preview",
+        "down",
+        "stop",
+        "start",
+        "doctor",
+        "test",
+        "seed",
+        "env",
+        "config",
+    ):
         assert f"\n  {command} " in text
     assert "130  interrupted" in text
 
