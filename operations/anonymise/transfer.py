@@ -144,6 +144,7 @@ def transfer(
     def read() -> psycopg.Connection[Any]:
         return sessions.reader(source, secrets, snapshot)
 
+    _refuse_used(target)
     progress = _Progress()
     local, seen = tools.archive()
     with sessions.reader(source, secrets) as keeper:
@@ -161,6 +162,17 @@ def transfer(
         finally:
             local.unlink(missing_ok=True)
     return Result(rows=dict(sorted(progress.rows.items())), seconds=seconds)
+
+
+def _refuse_used(target: Endpoint) -> None:
+    with target.connect() as connection:
+        found = _value(
+            connection,
+            "SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+            "WHERE n.nspname !~ '^(pg_|careops_)' AND n.nspname <> 'information_schema' AND c.relkind IN ('r', 'p')",
+        )
+    if found:
+        raise TransferError("check", f"the target has {found} tables already", "create an empty database for it")
 
 
 def _restore(tools: Tools, target: Endpoint, archive: str, *options: str) -> None:
@@ -245,8 +257,8 @@ def _copy(
             if part.freeze:
                 # Rows may be written frozen only into a file that this transaction made.
                 here.execute(f"TRUNCATE {relation(table)}".encode())
-            with there.copy(read) as rows, here.copy(write.encode()) as sink:
-                _relay(rows, sink, stopped)
+            with here.copy(write.encode()) as sink:
+                _read(there, read, sink, stopped, table)
             sent, taken = there.rowcount, here.rowcount
     except psycopg.Error as error:
         raise of_database("copy", error, table=table) from None
@@ -255,6 +267,21 @@ def _copy(
             "copy", f"{sent} rows read and {taken} written", "a rule of the target drops rows: remove it", table=table
         )
     return taken
+
+
+def _read(there: psycopg.Cursor[Any], read: bytes, sink: psycopg.Copy, stopped: threading.Event, table: str) -> None:
+    """Read into the target.
+
+    What is raised here is told to the target, whose log keeps it: it must not be PostgreSQL's message of the source.
+
+    Raises:
+        TransferError: Either side failed.
+    """
+    try:
+        with there.copy(read) as rows:
+            _relay(rows, sink, stopped)
+    except psycopg.Error as error:
+        raise of_database("copy", error, table=table) from None
 
 
 def _relay(rows: psycopg.Copy, sink: psycopg.Copy, stopped: threading.Event) -> None:
