@@ -111,6 +111,7 @@ def _day() -> str:
 MAKERS: dict[str, tuple[Callable[[], str], Callable[[str], object]]] = {
     "name": (_word, lambda word: f"{word.capitalize()} Canary"),
     "text": (_word, lambda word: f"careops canary {word}"),
+    "street": (_word, lambda word: f"12 {word.capitalize()} Lane"),
     "html": (_word, lambda word: f"<p>The canary is called <b>{word}</b>.</p>"),
     "email": (_word, lambda word: f"{word}@canary.example"),
     "url": (_word, lambda word: f"https://{word}.example/canary"),
