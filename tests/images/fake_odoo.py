@@ -36,8 +36,11 @@ with connection, connection.cursor() as cursor:
         sys.stdin.read()
         wishes = json.loads(Path(os.environ["CAREOPS_WISHES"]).read_text())
         cursor.execute("INSERT INTO wishes VALUES (%s)", (json.dumps(wishes),))
-        for code in wishes["languages"]:
+        for code in wishes.get("languages", []):
             cursor.execute("INSERT INTO res_lang VALUES (%s, true) ON CONFLICT DO NOTHING", (code,))
+    elif arguments[0] == "neutralize":
+        if behaviour != "skip":
+            cursor.execute("INSERT INTO ir_config_parameter VALUES ('database.is_neutralized', 'true')")
     elif behaviour != "skip":
         words = dict(itertools.pairwise(arguments))
         state = "to upgrade" if behaviour == "stuck" else "installed"

@@ -387,7 +387,8 @@ CONNECT = """
     from careops_odoo.fence import Fence, end_pod, fenced
     import json, os, sys
     pod = settings.read_pod(os.environ)
-    fence = Fence(database=pod.database, identity=pod.identity, modules=json.loads(os.environ["IMAGE"]), end=end_pod)
+    image = json.loads(os.environ["IMAGE"])
+    fence = Fence(database=pod.database, identity=pod.identity, modules=image, generation=None, end=end_pod)
     kind = fenced(psycopg2.extensions.connection, fence)
     sys.stdout.write("begun\\n"); sys.stdout.flush()
     while True:

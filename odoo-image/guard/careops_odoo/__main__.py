@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
+import json
 import os
 import signal
 import sys
@@ -11,9 +13,10 @@ from typing import TYPE_CHECKING, NoReturn
 
 from . import configuration, identity, login
 from . import settings as pod_settings
+from .adopt_marks import DATABASE
 from .database import read_content
 from .errors import CommandError, NotYet, Unavailable
-from .fence import MAIN_PROCESS
+from .fence import GENERATION, MAIN_PROCESS
 from .kubernetes import Api
 from .migrate import Migration, Places
 from .programs import SERVER, Programs
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from .adopt import Adoption
     from .settings import Pod
 
 WAIT_VARIABLE, WAIT_SECONDS = "CAREOPS_WAIT_SECONDS", "900"
@@ -38,12 +42,16 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="careops-odoo", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     for name, (help_text, _) in COMMANDS.items():
-        commands.add_parser(name, help=help_text)
-    command = parser.parse_args(argv).command
+        known = commands.add_parser(name, help=help_text)
+        if name == "adopt":
+            known.add_argument("--rollback", action="store_true", help="put the previous training database back")
+    parsed = parser.parse_args(argv)
+    command: str = parsed.command
+    act = _rollback if getattr(parsed, "rollback", False) else COMMANDS[command][1]
     # A stopped pod's migration ends as an exception does: what it runs is ended, its copy is found by the next run.
     signal.signal(signal.SIGTERM, _stop)
     try:
-        COMMANDS[command][1]()
+        act()
     except CommandError as error:
         say(f"{command}: {error}")
         return error.code
@@ -122,7 +130,8 @@ def _serve(role: configuration.Role) -> Callable[[], None]:
         _write_conf(conf, pod, settings, role)
         say(f"{role}: {configuration.summary(settings)}")
         # The process keeps its number: its end is the container's.
-        environ = {**os.environ, MAIN_PROCESS: str(os.getpid())}
+        generation = read_content(pod, pod.database).generation or ""
+        environ = {**os.environ, MAIN_PROCESS: str(os.getpid()), GENERATION: generation}
         os.execve(SERVER, [SERVER, "server", "-c", str(conf)], environ)  # noqa: S606 - an argument list; no shell
 
     return run
@@ -156,6 +165,48 @@ def _migrate() -> None:
     step("done")
 
 
+def _adoption(*, logins: bool) -> Adoption:
+    from .adopt import Adoption  # noqa: PLC0415 - training alone adopts
+    from .adopt_settings import read_run, target  # noqa: PLC0415 - as above
+
+    pod = pod_settings.read_pod(os.environ)
+    run = read_run(os.environ, pod, logins=logins)
+    mine, variables = target(os.environ, pod)
+    os.environ.update(variables)
+    settings = pod_settings.read_settings()
+    conf = pod_settings.RUN_FOLDER / "adopt.conf"
+    _write_conf(conf, dataclasses.replace(mine, database=DATABASE), settings, "migrate")
+    started = time.monotonic()
+
+    def step(text: str) -> None:
+        say(f"adopt: [{time.monotonic() - started:6.1f} s] {text}")
+
+    return Adoption(
+        pod=pod,
+        mine=mine,
+        run=run,
+        settings=settings,
+        secrets=pod_settings.read_secrets(),
+        places=Places(data=pod_settings.DATA_FOLDER, baseline=pod_settings.BASELINE_FOLDER, share=pod_settings.SHARE),
+        programs=Programs(mine, conf, env={"PGOPTIONS": f"-c role={pod.user} -c synchronous_commit=off"}),
+        step=step,
+    )
+
+
+def _adopt() -> None:
+    adoption = _adoption(logins=True)
+    certificate = adoption.go()
+    adoption.step("done")
+    lines = ("-----BEGIN CAREOPS CERTIFICATE-----", json.dumps(dict(certificate)), "-----END CAREOPS CERTIFICATE-----")
+    print("\n".join(lines), file=sys.stderr, flush=True)
+
+
+def _rollback() -> None:
+    adoption = _adoption(logins=False)
+    adoption.back()
+    adoption.step("done")
+
+
 def _secrets() -> None:
     from .secret_maker import make_missing  # noqa: PLC0415 - loads cryptography, which nothing else needs
 
@@ -186,6 +237,7 @@ COMMANDS: dict[str, tuple[str, Callable[[], None]]] = {
     "web": ("serve HTTP (8069, and 8072 for long-poll when workers fit)", _serve("web")),
     "cron": ("run scheduled actions only", _serve("cron")),
     "migrate": ("restore the baseline into an empty database, or install and update modules", _migrate),
+    "adopt": ("make a masked database this environment's own, and swap it in once it is verified", _adopt),
     "guard": ("check that database, filestore and secret belong to this environment", _guard_only),
     "secrets": ("make this environment's Secrets where they are missing, renew the edge's certificate", _secrets),
     "mail-sink": ("take mail on 1025 and deliver none; health on 8025", _mail_sink),

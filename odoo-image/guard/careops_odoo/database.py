@@ -21,6 +21,8 @@ MAINTENANCE = "postgres"
 MODULES_PARAMETER = "careops.modules"
 PERSONAL_PARAMETER = "careops.settings"
 RELEASE_PARAMETER = "careops.release"
+GENERATION_PARAMETER = "careops.generation"
+"""The run of the refresh that made the database; absent in one that no refresh made."""
 READY = "careops: ready "
 """Beginning of the comment on a copy that is complete; what follows is the fingerprint of what it was made for."""
 
@@ -55,6 +57,7 @@ def connect(pod: Pod, database: str) -> Any:  # noqa: ANN401 - psycopg2's connec
             sslmode=pod.sslmode,
             connect_timeout=10,
             application_name="careops",
+            **({"options": f"-c role={pod.acts_as} -c synchronous_commit=off"} if pod.acts_as else {}),
             keepalives_idle=10,
             keepalives_interval=5,
             keepalives_count=3,
@@ -156,7 +159,7 @@ class Server:
     def _terminate(self, name: str) -> None:
         self._rows(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            " WHERE datname = %s AND usename = current_user AND pid <> pg_backend_pid()",
+            " WHERE datname = %s AND pg_has_role(usesysid, 'USAGE') AND pid <> pg_backend_pid()",
             name,
         )
 
@@ -196,6 +199,7 @@ class Content:
         versions: Installed module -> version that Odoo recorded when it last installed or updated it.
         release: Version of Odoo's package that the last migration ran; None before releases were recorded.
         personal: Digest of the settings that the last migration wrote.
+        generation: Run of the refresh that made the database, None where none did.
         languages: Active locale codes.
     """
 
@@ -207,6 +211,7 @@ class Content:
     versions: Mapping[str, str] = field(default_factory=dict)
     release: str | None = None
     personal: str | None = None
+    generation: str | None = None
     languages: frozenset[str] = frozenset()
 
     @property
@@ -246,6 +251,7 @@ def read_content(pod: Pod, database: str) -> Content:
         versions={name: version for name, _, version in modules if version},
         release=parameters.get(RELEASE_PARAMETER),
         personal=parameters.get(PERSONAL_PARAMETER),
+        generation=parameters.get(GENERATION_PARAMETER),
         languages=languages,
     )
 
@@ -268,6 +274,11 @@ def record(pod: Pod, database: str, marks: Marks) -> None:
         PERSONAL_PARAMETER: marks.personal,
         RELEASE_PARAMETER: marks.release,
     }
+    write_parameters(pod, database, values)
+
+
+def write_parameters(pod: Pod, database: str, values: Mapping[str, str]) -> None:
+    """Write parameters of Odoo, all of them or none."""
     with closing(connect(pod, database)) as connection:
         connection.autocommit = False
         with connection, connection.cursor() as cursor:

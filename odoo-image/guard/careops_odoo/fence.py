@@ -15,7 +15,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from .database import MODULES_PARAMETER, driver
+from .database import GENERATION_PARAMETER, MODULES_PARAMETER, driver
 from .errors import EXIT_WAITED
 from .identity import PARAMETER
 
@@ -24,12 +24,15 @@ if TYPE_CHECKING:
 
 MAIN_PROCESS = "CAREOPS_MAIN_PROCESS"
 """Variable with the number of the process whose end ends the container; Odoo's workers inherit it."""
+GENERATION = "CAREOPS_GENERATION"
+"""Variable with the run of the refresh that made the database at the pod's start; empty for none."""
 
 # One round trip: the record itself is some 10 kB, its digest is not.
 _MARKS = f"""
     SELECT max(value) FILTER (WHERE key = '{PARAMETER}'),
-           encode(sha256(convert_to(max(value) FILTER (WHERE key = '{MODULES_PARAMETER}'), 'UTF8')), 'hex')
-      FROM public.ir_config_parameter WHERE key IN ('{PARAMETER}', '{MODULES_PARAMETER}')
+           encode(sha256(convert_to(max(value) FILTER (WHERE key = '{MODULES_PARAMETER}'), 'UTF8')), 'hex'),
+           max(value) FILTER (WHERE key = '{GENERATION_PARAMETER}')
+      FROM public.ir_config_parameter WHERE key IN ('{PARAMETER}', '{MODULES_PARAMETER}', '{GENERATION_PARAMETER}')
 """  # noqa: S608 - our own constants
 _RECORD = f"SELECT value FROM public.ir_config_parameter WHERE key = '{MODULES_PARAMETER}'"  # noqa: S608 - as above
 
@@ -41,15 +44,23 @@ class Fence:
         database: The environment's database; connections to others, such as ``postgres``, pass.
         identity: Whose it must be.
         modules: Module -> checksum of this image.
+        generation: Which refresh made the database that the pod was started for; None for none.
         end: Ends the pod, told why; must not return.
     """
 
     def __init__(
-        self, *, database: str, identity: str, modules: Mapping[str, str], end: Callable[[str], NoReturn]
+        self,
+        *,
+        database: str,
+        identity: str,
+        modules: Mapping[str, str],
+        generation: str | None,
+        end: Callable[[str], NoReturn],
     ) -> None:
         self._database = database
         self._identity = identity
         self._modules = modules
+        self._generation = generation
         self._end = end
         self._fits: str | None = None  # digest of the record that was last found to fit
 
@@ -73,9 +84,12 @@ class Fence:
     def _misfit(self, connection: Any) -> str | None:  # noqa: ANN401 - psycopg2's connection
         with connection.cursor() as cursor:
             cursor.execute(_MARKS)
-            identity, digest = cursor.fetchone()
+            identity, digest, generation = cursor.fetchone()
             if identity != self._identity:
                 return f"it belongs to {identity or 'nobody'}, not to {self._identity}"
+            if generation != self._generation:
+                # Caches, sequences and sessions of this process are about other records.
+                return f"it was replaced: refresh {generation or 'none'} made it, not {self._generation or 'none'}"
             if digest is None:
                 return "no migration has recorded its modules"
             if digest == self._fits:

@@ -39,12 +39,14 @@ class Programs:
         pod: Where the database is.
         conf: The migration's odoo.conf.
         odoo: Odoo's executable.
+        env: Variables that the programs get besides the pod's.
     """
 
-    def __init__(self, pod: Pod, conf: Path, odoo: str = ODOO) -> None:
+    def __init__(self, pod: Pod, conf: Path, odoo: str = ODOO, env: Mapping[str, str] = ON_THE_COPY) -> None:
         self._pod = pod
         self._conf = conf
         self._odoo = odoo
+        self._env = env
 
     def restore(self, dump: Path, database: str) -> None:
         """Restore a custom-format dump into an empty database, as its owner."""
@@ -66,14 +68,22 @@ class Programs:
             [*self._server("server", database), "--max-cron-threads=0", "--stop-after-init", *changes],
         )
 
+    def neutralise(self, database: str) -> None:
+        """Switch off what would reach the outside, as each installed module says; all of them must be on the path."""
+        self._run("neutralising", [self._odoo, "neutralize", "-c", str(self._conf), "-d", database])
+
     def personalise(self, database: str, wishes: Mapping[str, Any]) -> None:
-        """Run our script inside Odoo; the wishes, passwords among them, travel in a file only we can read."""
+        """Write the environment's settings."""
+        self.script("writing the environment's settings", "personalise.py", database, wishes)
+
+    def script(self, title: str, name: str, database: str, wishes: Mapping[str, Any]) -> None:
+        """Run a script of ours inside Odoo; the wishes, passwords among them, travel in a file only we can read."""
         wishes_file = self._conf.with_name("personalise.json")
         configuration.write(wishes_file, json.dumps(dict(wishes)))
-        script = Path(__file__).with_name("personalise.py").read_bytes()
+        script = Path(__file__).with_name(name).read_bytes()
         try:
             self._run(
-                "writing the environment's settings",
+                title,
                 self._server("shell", database),
                 stdin=script,
                 env={"CAREOPS_WISHES": str(wishes_file)},
@@ -91,7 +101,7 @@ class Programs:
         process = subprocess.Popen(
             argv,
             stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
-            env={**os.environ, **ON_THE_COPY, **(env or {})},
+            env={**os.environ, **self._env, **(env or {})},
             start_new_session=True,
         )
         try:

@@ -12,7 +12,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from . import settings
-from .fence import Fence, end_pod, fenced
+from .fence import GENERATION, Fence, end_pod, fenced
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -29,7 +29,13 @@ def main() -> None:
     command = importlib.import_module("odoo.cli")  # first: as the gevent process, Odoo patches what is imported later
     pod = settings.read_pod(os.environ)
     modules = settings.image_modules()
-    fence = Fence(database=pod.database, identity=pod.identity, modules=modules, end=end_pod)
+    fence = Fence(
+        database=pod.database,
+        identity=pod.identity,
+        modules=modules,
+        generation=os.environ.get(GENERATION) or None,
+        end=end_pod,
+    )
     sql_db, http = importlib.import_module("odoo.sql_db"), importlib.import_module("odoo.http")
     install(sql_db, http, fence, pod.database)
     command.main()

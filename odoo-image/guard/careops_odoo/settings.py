@@ -102,6 +102,7 @@ class Pod:
         user: Database role.
         database: Database name.
         sslmode: How libpq verifies the server.
+        acts_as: Role that sessions act as from their start; None for the one that logs in.
     """
 
     identity: str
@@ -110,6 +111,7 @@ class Pod:
     user: str
     database: str
     sslmode: str
+    acts_as: str | None = None
 
 
 def read_pod(environ: Mapping[str, str]) -> Pod:

@@ -33,10 +33,11 @@ class BrokenError(Exception):
 class Database:
     """What the fake connections lead to; counts what it is asked."""
 
-    def __init__(self, *, name="odoo", identity="riverside/dev", modules=None, error=None):
+    def __init__(self, *, name="odoo", identity="riverside/dev", modules=None, generation=None, error=None):
         self.name = name
         self.identity = identity
         self.record = None if modules is None else json.dumps(modules)
+        self.generation = generation
         self.error = error
         self.asked = 0
 
@@ -46,7 +47,7 @@ class Database:
             raise self.error
         if "sha256" in query:
             digest = self.record and hashlib.sha256(self.record.encode()).hexdigest()
-            return (self.identity, digest)
+            return (self.identity, digest, self.generation)
         return (self.record,)
 
 
@@ -91,7 +92,7 @@ def fence(monkeypatch):
     def end(why):
         raise Ended(why)
 
-    return Fence(database="odoo", identity="riverside/dev", modules=IMAGE, end=end)
+    return Fence(database="odoo", identity="riverside/dev", modules=IMAGE, generation=None, end=end)
 
 
 def test_a_database_that_was_migrated_for_this_image_is_used(fence):
@@ -128,6 +129,18 @@ def test_a_database_that_changes_under_the_pod_ends_it_at_the_next_connection(fe
     kind(Database(modules={"base": "1"}))
     with pytest.raises(Ended, match="base"):
         kind(Database(modules={"base": "2"}))
+
+
+@pytest.mark.parametrize(("started_for", "found"), [(None, "417"), ("417", "418"), ("418", "417"), ("417", None)])
+def test_a_database_that_a_refresh_or_a_rollback_replaced_ends_the_pod(fence, started_for, found):
+    fence._generation = started_for
+    with pytest.raises(Ended, match=f"refresh {found or 'none'} made it, not {started_for or 'none'}"):
+        fenced(Connection, fence)(Database(modules={"base": "1"}, generation=found))
+
+
+def test_the_database_of_the_refresh_that_the_pod_was_started_for_is_used(fence):
+    fence._generation = "417"
+    assert not fenced(Connection, fence)(Database(modules={"base": "1"}, generation="417")).closed
 
 
 def test_modules_that_a_migration_added_from_the_same_image_do_not_end_the_pod(fence):

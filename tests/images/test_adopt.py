@@ -1,0 +1,476 @@
+"""The adoption's states against a real PostgreSQL; `fake_odoo.py` plays Odoo, the test the masking program."""
+# ruff: noqa: S608 - the statements are made of this file's own constants
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import shutil
+import subprocess
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+
+from odoo_image import specs
+from odoo_image.postgresql_session import Postgresql
+from tests.images.support import ODOO_UID, POSTGRESQL_UID, SOCKETS, Pod, paths, start_postgresql, trees, unpack
+from toolchain.images.sandbox import Inside, Session, scratch
+
+pytestmark = pytest.mark.live
+
+MODULES = {"base": "1", "crm": "1"}
+VERSIONS = {"base": "19.0.1.3", "crm": "19.0.1.9"}
+SCHEMA = """
+    CREATE TABLE ir_config_parameter (key text PRIMARY KEY, value text, create_uid int, write_uid int,
+        create_date timestamp, write_date timestamp);
+    CREATE TABLE ir_module_module (name text PRIMARY KEY, state text, latest_version text);
+    CREATE TABLE res_lang (code text PRIMARY KEY, active boolean);
+    CREATE TABLE res_users (id int PRIMARY KEY, login text, password text);
+    CREATE TABLE ir_model_data (module text, name text, model text, res_id int);
+    CREATE TABLE ir_attachment (id int PRIMARY KEY, store_fname text);
+    CREATE TABLE wishes (document text);
+    CREATE TABLE customers (name text);
+    INSERT INTO ir_module_module VALUES ('base', 'installed', '19.0.1.3'), ('crm', 'installed', '19.0.1.9');
+    INSERT INTO res_lang VALUES ('en_US', true);
+    INSERT INTO res_users VALUES (2, 'masked', NULL);
+    INSERT INTO ir_model_data VALUES ('base', 'user_admin', 'res.users', 2);
+"""
+PLACEHOLDER = b"a picture of nobody"
+SHA1 = hashlib.sha1(PLACEHOLDER, usedforsecurity=False).hexdigest()
+STORED = f"{SHA1[:2]}/{SHA1}"
+SEED = b"seed of this test, long enough"
+ROLES = [{"name": "sales", "groups": ["sales_team.group_sale_manager"], "trainees": 2}]
+CERTIFICATE = {"run": "7", "signature": "signed"}
+
+STEPS = (
+    *("tidy", "wait for the masked database", "compare releases", "link filestore", "files", "files written"),
+    *("neutralise", "recompute", "personalise", "logins", "record", "smoke boot", "statistics", "mark adopted"),
+    *("wait for the verification", "lock", "check files", "administrator", "the Secret's password", "keep files"),
+    *("hand over", "swap", "swapped", "sessions", "tidy", "forget files", "done"),
+)
+BACK_STEPS = (
+    *("lock", "tidy", "look at the previous database", "keep files", "swap", "swapped", "sessions", "tidy", "done"),
+)
+
+
+@pytest.fixture(scope="module")
+def world():
+    with scratch(paths().cache, "test-adopt") as folder:
+        unpack("odoo", folder / "odoo")
+        unpack("postgresql", folder / "postgresql")
+        # The image under test is this checkout's, whatever the last build was.
+        shutil.copytree(specs.GUARD, folder / "odoo" / "opt" / "careops", dirs_exist_ok=True)
+        fake = folder / "odoo" / "usr" / "bin" / "odoo"
+        fake.unlink()
+        shutil.copy(Path(__file__).with_name("fake_odoo.py"), fake)
+        fake.chmod(0o755)
+        with Session(trees(folder)) as session:
+            pod = Pod(
+                session=session,
+                tree=folder / "odoo",
+                data=folder / "data",
+                postgresql=Postgresql(str(folder / "postgresql"), POSTGRESQL_UID, specs.POSTGRESQL_MAJOR, SOCKETS),
+                sandbox_postgresql=str(folder / "postgresql"),
+            )
+            start_postgresql(pod)
+            pod.sql("postgres", "CREATE ROLE odoo LOGIN", "CREATE ROLE refresh LOGIN CREATEDB IN ROLE odoo")
+            yield pod
+
+
+@pytest.fixture
+def training(world):
+    """A training environment that people have worked in."""
+    for name in world.databases():
+        world.sql("postgres", f"ALTER DATABASE {name} ALLOW_CONNECTIONS true", f"DROP DATABASE {name} WITH (FORCE)")
+    for path in world.data.iterdir():
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    world.python("import pathlib; [p.unlink() for p in pathlib.Path('/tmp').iterdir() if p.is_file()]")
+    image(world, MODULES)
+    world.write_settings(banner="TRAINING")
+    world.write_secrets(identity="riverside/training")
+    (world.tree / "secrets-of-the-test" / "seed").write_bytes(SEED)
+    world.sql("postgres", "CREATE DATABASE odoo OWNER odoo")
+    marks = {"careops.identity": "riverside/training", "careops.modules": json.dumps(MODULES)}
+    values = ", ".join(f"('{key}', '{value}')" for key, value in marks.items())
+    world.sql("odoo", "SET ROLE odoo", SCHEMA, f"INSERT INTO ir_config_parameter (key, value) VALUES {values}")
+    world.sql("odoo", "SET ROLE odoo", "INSERT INTO customers VALUES ('Old training')")
+    world.python(
+        """
+        import pathlib
+        data = pathlib.Path("/var/lib/odoo")
+        for name, text in {".careops-identity": "riverside/training\\n", "filestore/odoo/aa/aa01": "old",
+                           "sessions/ab/session": "somebody"}.items():
+            (data / name).parent.mkdir(parents=True, exist_ok=True)
+            (data / name).write_text(text)
+        """
+    )
+    return world
+
+
+def image(pod: Pod, modules: dict[str, str], package: str = "19.0.0-2", **versions: str) -> None:
+    share = pod.tree / "usr/share/careops"
+    (share / "modules.json").write_text(json.dumps(modules))
+    (share / "release.json").write_text(json.dumps({"package": package, "versions": {**VERSIONS, **versions}}))
+
+
+def masked(pod: Pod, run: str, *marks: str, stored: str = STORED, **detail: object) -> None:
+    """Make what the masking program makes, up to these marks."""
+    pod.sql("postgres", "DROP DATABASE IF EXISTS odoo_refresh WITH (FORCE)")
+    pod.sql(
+        "postgres",
+        "SET ROLE refresh",
+        "CREATE DATABASE odoo_refresh TEMPLATE template0",
+        "REVOKE ALL ON DATABASE odoo_refresh FROM PUBLIC",
+        "GRANT CREATE, TEMPORARY ON DATABASE odoo_refresh TO odoo",
+    )
+    pod.sql("odoo_refresh", "SET ROLE refresh", "GRANT CREATE, USAGE ON SCHEMA public TO odoo")
+    document = {
+        "run": run,
+        "identity": "riverside/prod",
+        "source_time": "2026-11-24T10:00:00+00:00",
+        "release": "19.0.0-2",
+        "modules": MODULES,
+        "recompute": [["res.partner", "complete_name"]],
+        **detail,
+    }
+    known = {
+        "started": {"run": run},
+        "masked": document,
+        "verified": {"run": run, "certificate": {**CERTIFICATE, "run": run}},
+        "failed": {"run": run, "why": "findings", "by": "mask"},
+    }
+    rows = ", ".join(f"('{mark}', '{json.dumps(known[mark])}')" for mark in ("started", *marks))
+    pod.sql(
+        "odoo_refresh",
+        "SET ROLE odoo",
+        SCHEMA,
+        "CREATE SCHEMA careops_refresh",
+        "CREATE TABLE careops_refresh.state (step text PRIMARY KEY, at timestamptz NOT NULL DEFAULT now(),"
+        " detail jsonb NOT NULL)",
+        "CREATE TABLE careops_refresh.file (sha1 text PRIMARY KEY, mimetype text NOT NULL, content bytea NOT NULL)",
+        f"INSERT INTO careops_refresh.state (step, detail) VALUES {rows}",
+        f"INSERT INTO careops_refresh.file VALUES ('{SHA1}', 'image/png', '\\x{PLACEHOLDER.hex()}')",
+        f"INSERT INTO ir_attachment VALUES (1, '{stored}')",
+        f"INSERT INTO customers VALUES ('Masked {run}')",
+    )
+
+
+def environment(run: str, program: str = "adopt", **changes: str) -> dict[str, str]:
+    return {
+        "CAREOPS_ENVIRONMENT": "training",
+        "CAREOPS_JOB": f"refresh-{program}-{run}",
+        "CAREOPS_SOURCE_IDENTITY": "riverside/prod",
+        "CAREOPS_TARGET_IDENTITY": "riverside/training",
+        "CAREOPS_TARGET": f"host={SOCKETS} dbname=postgres user=refresh sslmode=disable",
+        "CAREOPS_REFRESH_ROLES": json.dumps(ROLES),
+        "CAREOPS_LOGINS_SEED": "/run/careops/secrets/seed",
+        "CAREOPS_WAIT_SECONDS": "2",
+        **changes,
+    }
+
+
+def program(pod: Pod, run: str, *words: str, kill_at: str = "", **changes: str):
+    """Run the program; killed, as with SIGKILL from outside, when it begins a step."""
+    argv = ["adopt", *words]
+    return pod.python(
+        f"""
+        import os, signal, sys
+        import careops_odoo.__main__ as command
+        say = command.say
+        def watching(text):
+            say(text)
+            if {kill_at!r} and text.startswith("adopt: [") and text.split("] ", 1)[1].startswith({kill_at!r}):
+                os.kill(os.getpid(), signal.SIGKILL)
+        command.say = watching
+        sys.exit(command.main({argv!r}))
+        """,
+        **environment(run, "rollback" if words else "adopt", **changes),
+    )
+
+
+def steps(output: str) -> list[str]:
+    lines = [line.split("] ", 1)[1] for line in output.splitlines() if line.startswith("careops-odoo: adopt: [")]
+    return [line.split(":")[0] for line in lines]
+
+
+def at_step(step: str, found: str) -> bool:
+    return found.startswith(step)
+
+
+def state(pod: Pod) -> dict[str, object]:
+    """What training is, as its own role sees it."""
+    rows = pod.sql("odoo", "SET ROLE odoo", "SELECT key, value FROM ir_config_parameter WHERE key LIKE 'careops.%'")
+    parameters = dict(row.split("|", 1) for row in rows.splitlines())
+    return {
+        "customer": pod.sql("odoo", "SET ROLE odoo", "SELECT name FROM customers"),
+        "identity": parameters.get("careops.identity"),
+        "generation": parameters.get("careops.generation"),
+        "owner": pod.sql("postgres", "SELECT datdba::regrole FROM pg_database WHERE datname = 'odoo'"),
+        "open": pod.databases()["odoo"],
+        "public": pod.sql("postgres", "SELECT has_database_privilege('odoo', 'odoo', 'CONNECT')"),
+    }
+
+
+OLD = {
+    "customer": "Old training",
+    "identity": "riverside/training",
+    "generation": None,
+    "owner": "odoo",
+    "open": True,
+    "public": "t",
+}
+
+
+def new(run: str) -> dict[str, object]:
+    return {**OLD, "customer": f"Masked {run}", "generation": run}
+
+
+def test_a_masked_and_verified_database_becomes_training_and_the_old_one_is_kept_closed(training):
+    masked(training, "7", "masked", "verified")
+    done = program(training, "7")
+    assert done.returncode == 0, done.stderr
+    found = steps(done.stderr)
+    assert [wanted for wanted, step in zip(STEPS, found, strict=True) if not at_step(wanted, step)] == []
+    assert state(training) == new("7")
+    assert training.databases() == {"odoo": True, "odoo_before_refresh": False}
+    lines = done.stderr.strip().splitlines()
+    assert lines[-3] == "-----BEGIN CAREOPS CERTIFICATE-----"
+    assert json.loads(lines[-2]) == CERTIFICATE
+    assert lines[-1] == "-----END CAREOPS CERTIFICATE-----"
+    kept = training.sql("odoo", "SELECT value FROM ir_config_parameter WHERE key = 'careops.refresh'")
+    assert json.loads(kept) == CERTIFICATE
+    assert training.sql("odoo", "SELECT to_regnamespace('careops_refresh') IS NULL") == "t"
+    store = training.data / "filestore"
+    assert (store / "odoo" / STORED).read_bytes() == PLACEHOLDER
+    assert (store / "odoo_before_refresh" / "aa" / "aa01").read_text() == "old"
+    assert not (store / "odoo_refresh").is_symlink()
+    assert list((training.data / "sessions").iterdir()) == [], "everybody logs in again"
+
+
+def test_all_of_the_new_database_belongs_to_trainings_own_role(training):
+    masked(training, "7", "masked", "verified")
+    # What Odoo makes in a session that it has used before is made without the role that the session began with.
+    training.sql("odoo_refresh", "SET ROLE refresh", "SET ROLE odoo", "CREATE TABLE by_odoo (a int)")
+    training.sql("odoo_refresh", "GRANT CREATE ON SCHEMA public TO refresh")
+    training.sql("odoo_refresh", "SET ROLE refresh", "CREATE TABLE by_refresh (a int)")
+    assert program(training, "7").returncode == 0
+    others = "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relowner <> 'odoo'::regrole"
+    assert training.sql("odoo", others) == ""
+    assert training.sql("odoo", "SET ROLE odoo", "CREATE TABLE later (a int)", "SELECT 1") == "1"
+
+
+def test_until_the_swap_trainings_own_role_cannot_enter_the_next_database(training):
+    masked(training, "7", "masked")
+    refused = training.python(
+        "import psycopg2, os; psycopg2.connect(host=os.environ['PGHOST'], user='odoo', dbname='odoo_refresh')"
+    )
+    assert "permission denied for database" in refused.stderr
+
+
+def test_the_logins_passwords_are_those_that_the_command_line_derives(training):
+    masked(training, "7", "masked", "verified")
+    assert program(training, "7").returncode == 0
+    documents = [json.loads(row) for row in training.sql("odoo", "SELECT document FROM wishes").splitlines()]
+    (passwords,) = [document["passwords"] for document in documents if "passwords" in document]
+    assert sorted(passwords) == ["trainee-sales-1", "trainee-sales-2", "trainer-sales"]
+    digest = hmac.new(SEED, b"7/trainer-sales", hashlib.sha256).digest()
+    assert passwords["trainer-sales"] == base64.urlsafe_b64encode(digest).decode()[:24]
+    (personal,) = [document for document in documents if "banner" in document]
+    assert personal["banner"] == "TRAINING · data as of 2026-11-24, anonymised · release 19.0.0-2"
+    assert personal["company"]["name"] is None, "the masked name stays"
+    assert {"fields": [["res.partner", "complete_name"]]} in documents
+
+
+def test_the_administrators_way_in_is_the_secrets_and_nobody_elses(training):
+    masked(training, "7", "masked", "verified")
+    done = program(training, "7")
+    assert training.sql("odoo", "SELECT login, password LIKE '$pbkdf2%' FROM res_users WHERE id = 2") == "admin|t"
+    assert "a-password-of-this-test" not in done.stderr
+
+
+@pytest.mark.parametrize("step", list(dict.fromkeys(STEPS)))
+def test_killed_at_any_step_training_is_the_old_or_the_new_one_and_the_next_run_needs_no_cleaning(training, step):
+    masked(training, "7", "masked", "verified")
+    killed = program(training, "7", kill_at=step)
+    assert killed.returncode in (-9, 137), killed.stderr
+    assert at_step(step, steps(killed.stderr)[-1]), "the test must really have killed it there"
+    assert state(training) in (OLD, new("7"))
+    masked(training, "8", "masked", "verified")
+    done = program(training, "8")
+    assert done.returncode == 0, done.stderr
+    assert state(training) == new("8")
+    assert training.databases() == {"odoo": True, "odoo_before_refresh": False}
+    assert not (training.data / "filestore" / "odoo_refresh").exists()
+
+
+@pytest.mark.parametrize("step", list(dict.fromkeys(BACK_STEPS)))
+def test_a_rollback_killed_at_any_step_leaves_one_of_the_two_and_another_rollback_works(training, step):
+    masked(training, "7", "masked", "verified")
+    assert program(training, "7").returncode == 0
+    killed = program(training, "9", "--rollback", kill_at=step)
+    assert killed.returncode in (-9, 137), killed.stderr
+    now = state(training)
+    assert now in (OLD, new("7"))
+    again = program(training, "10", "--rollback")
+    assert again.returncode == 0, again.stderr
+    assert state(training) == (new("7") if now == OLD else OLD)
+    assert training.databases() == {"odoo": True, "odoo_before_refresh": False}
+
+
+def test_a_rollback_brings_back_database_and_files_and_a_second_one_goes_forward_again(training):
+    masked(training, "7", "masked", "verified")
+    assert program(training, "7").returncode == 0
+    (training.data / "filestore" / "odoo" / "aa" / "aa01").unlink()  # as Odoo's own clearing up does
+    done = program(training, "9", "--rollback")
+    assert done.returncode == 0, done.stderr
+    assert [step for wanted, step in zip(BACK_STEPS, steps(done.stderr), strict=True) if wanted != step] == []
+    assert state(training) == OLD
+    assert (training.data / "filestore" / "odoo" / "aa" / "aa01").read_text() == "old"
+    assert program(training, "10", "--rollback").returncode == 0
+    assert state(training) == new("7")
+    assert (training.data / "filestore" / "odoo" / STORED).read_bytes() == PLACEHOLDER
+
+
+def test_a_rollback_without_a_previous_database_is_refused(training):
+    done = program(training, "9", "--rollback")
+    assert (done.returncode, "no training database to go back to" in done.stderr) == (78, True)
+
+
+def test_a_rollback_to_a_database_of_another_image_is_refused_and_it_stays_closed(training):
+    masked(training, "7", "masked", "verified")
+    assert program(training, "7").returncode == 0
+    image(training, {**MODULES, "crm": "2"}, crm="19.0.1.10")
+    done = program(training, "9", "--rollback")
+    assert (done.returncode, "modules that differ from this image's: crm" in done.stderr) == (78, True)
+    assert training.databases() == {"odoo": True, "odoo_before_refresh": False}
+
+
+def test_modules_that_training_has_newer_are_updated_before_anything_else_is_done(training):
+    image(training, {**MODULES, "crm": "2"}, crm="19.0.1.10")
+    training.sql(
+        "odoo",
+        f"UPDATE ir_config_parameter SET value = '{json.dumps({**MODULES, 'crm': '2'})}' WHERE key = 'careops.modules'",
+    )
+    masked(training, "7", "masked", "verified")
+    done = program(training, "7")
+    assert done.returncode == 0, done.stderr
+    found = steps(done.stderr)
+    assert found.index("upgrade") < found.index("neutralise")
+    assert "-u crm" in training.python("print(open('/tmp/calls').read())").stdout
+    record = training.sql("odoo", "SELECT value FROM ir_config_parameter WHERE key = 'careops.modules'")
+    assert json.loads(record) == {**MODULES, "crm": "2"}
+
+
+@pytest.mark.parametrize(
+    ("modules", "versions", "why"),
+    [
+        ({"base": "1"}, {}, "modules crm are not in this image"),
+        (MODULES, {"crm": "19.0.1.8"}, "this image is older than the database"),
+    ],
+    ids=["a module is missing", "a module is newer in production"],
+)
+def test_a_release_of_production_that_training_does_not_have_yet_is_refused(training, modules, versions, why):
+    training.sql("odoo", "UPDATE ir_module_module SET state = 'uninstalled' WHERE name = 'crm'")
+    training.write_settings(modules=[])
+    image(training, modules, **versions)
+    masked(training, "7", "masked", "verified")
+    done = program(training, "7")
+    assert (done.returncode, why in done.stderr) == (78, True), done.stderr
+    assert "deploy production's release to training first" in done.stderr
+    assert state(training) == OLD
+    failed = training.sql("odoo_refresh", "SELECT detail->>'by' FROM careops_refresh.state WHERE step = 'failed'")
+    assert failed == "adopt", "the masking program is told, and does not wait"
+
+
+@pytest.mark.parametrize("behaviour", ["fail", "skip"])
+def test_an_odoo_that_fails_or_does_not_neutralise_ends_the_run_and_training_is_as_it_was(training, behaviour):
+    masked(training, "7", "masked", "verified")
+    training.python(f"open('/tmp/behaviour', 'w').write({behaviour!r})")
+    done = program(training, "7")
+    assert done.returncode == 1, done.stderr
+    assert state(training) == OLD
+
+
+def test_a_database_of_another_run_is_none_of_ours(training):
+    masked(training, "6", "masked", "verified")
+    done = program(training, "7")
+    assert (done.returncode, "waited in vain for the mark masked" in done.stderr) == (75, True), done.stderr
+    assert state(training) == OLD
+    assert "odoo_refresh" in training.databases(), "the masking program drops it"
+
+
+def test_a_masking_program_that_gave_up_is_not_waited_for(training):
+    masked(training, "7", "masked", "failed")
+    began = time.monotonic()
+    done = program(training, "7", CAREOPS_WAIT_SECONDS="600")
+    assert (done.returncode, "why: findings" in done.stderr.replace("  ", "")) == (1, True), done.stderr
+    assert time.monotonic() - began < 60
+    assert state(training) == OLD
+
+
+def test_data_of_another_production_is_refused(training):
+    masked(training, "7", "masked", "verified", identity="elsewhere/prod")
+    done = program(training, "7")
+    assert (done.returncode, "the masked database is elsewhere/prod" in done.stderr) == (78, True)
+    assert state(training) == OLD
+
+
+def test_a_row_whose_file_nobody_has_ends_the_run(training):
+    masked(training, "7", "masked", "verified", stored="bb/" + "b" * 40)
+    done = program(training, "7")
+    assert (done.returncode, "1 files that rows name" in done.stderr) == (1, True)
+    assert state(training) == OLD
+
+
+def test_a_training_that_was_migrated_meanwhile_is_not_replaced_by_what_fits_the_old_image(training):
+    masked(training, "7", "masked", "verified")
+    training.sql(
+        "odoo",
+        f"UPDATE ir_config_parameter SET value = '{json.dumps({**MODULES, 'crm': '9'})}' WHERE key = 'careops.modules'",
+    )
+    done = program(training, "7")
+    assert (done.returncode, "training was migrated meanwhile" in done.stderr) == (78, True)
+    assert state(training)["customer"] == "Old training"
+
+
+CONNECT = """
+    import json, os, sys, time
+    import psycopg2
+    from careops_odoo import settings
+    from careops_odoo.fence import Fence, end_pod, fenced
+    pod = settings.read_pod(os.environ)
+    image = json.loads(os.environ["IMAGE"])
+    fence = Fence(database=pod.database, identity=pod.identity, modules=image, generation=None, end=end_pod)
+    kind = fenced(psycopg2.extensions.connection, fence)
+    sys.stdout.write("begun\\n"); sys.stdout.flush()
+    while True:
+        try:
+            with psycopg2.connect(host=pod.host, user=pod.user, dbname=pod.database, connection_factory=kind) as opened:
+                with opened.cursor() as cursor:
+                    cursor.execute("UPDATE customers SET name = name")
+            opened.close()
+        except psycopg2.OperationalError:
+            pass
+"""
+
+
+def test_a_pod_that_never_stops_connecting_does_not_hold_the_swap_up_and_ends_by_itself(training):
+    masked(training, "7", "masked", "verified")
+    text = "import sys; sys.path.insert(0, '/opt/careops')\n" + textwrap.dedent(CONNECT)
+    env = training.environment(IMAGE=json.dumps(MODULES), CAREOPS_ENVIRONMENT="training")
+    inside = Inside(tree=str(training.tree), argv=("/usr/bin/python3", "-c", text), uid=ODOO_UID, env=env)
+    pod = subprocess.Popen(training.session.command(inside), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        assert pod.stdout
+        assert pod.stdout.readline() == "begun\n"
+        done = program(training, "7")
+        assert done.returncode == 0, done.stderr
+        _, log = pod.communicate(timeout=20)
+    finally:
+        pod.kill()
+    assert pod.returncode == 75, log
+    assert "it was replaced: refresh 7 made it, not none" in log
