@@ -18,6 +18,7 @@ LAST = 400
 STREETS = 200
 CITIES = 48
 WIDEST = 60  # bytes; the type `name` holds 63
+LONGEST_NAME = 24  # characters, so that a company named after two people stays within 64
 TARGET = Path(__file__).parent / "data" / "lists.json"
 NUMBER_FIRST = {"en", "fr"}
 
@@ -48,7 +49,7 @@ def of_language(faker: Any, language: str, locale: str) -> dict[str, list[str]]:
 
 def usual(names: Any, count: int) -> list[str]:  # noqa: ANN401 - a tuple, or weights by name
     """Return the most frequent names where frequencies are known, else some from all over the list, sorted."""
-    unique = list(dict.fromkeys(names))
+    unique = [name for name in dict.fromkeys(names) if len(name) <= LONGEST_NAME]
     if hasattr(names, "items"):
         chosen = sorted(unique, key=lambda name: (-names[name], name))[:count]
     else:

@@ -12,7 +12,7 @@ from operations.anonymise.rules.compile import _RULES, DOMAINS, compile_table, c
 from operations.anonymise.rules.key import RunKey
 from operations.anonymise.rules.lists import FILLER_BLOCK, FILLER_PERIOD, LANGUAGES, SMALL_ZIP3, Lists, filler
 from operations.anonymise.rules.scope import Scope, literal, quoted, relation
-from operations.anonymise.rules.words import WORDS
+from operations.anonymise.rules.words import LONGEST_MADE, WORDS
 from operations.anonymise.schema import Column, ForeignKey, Schema, Table, UniqueIndex
 
 TODAY = datetime.date(2026, 11, 24)
@@ -147,6 +147,18 @@ def test_lists_have_different_entries_that_fit_the_type_name(language: str, kind
     assert len(entries) >= 40
     assert all(0 < len(entry.encode()) < 64 and entry == entry.strip() for entry in entries)
     assert len(set(entries)) > 0.9 * len(entries)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_made_name_is_longer_than_the_language_of_rules_promises(language: str):
+    lists = Lists(languages=(language,))
+    longest = {kind: max(map(len, lists.of(kind))) for kind in ("first", "last", "street", "city")}
+    around = max(
+        sum(map(len, parts)) for parts in zip(*(lists.of(k) for k in ("before", "between", "after")), strict=True)
+    )
+    assert longest["first"] + 1 + longest["last"] <= LONGEST_MADE
+    assert around + 2 * longest["last"] <= LONGEST_MADE
+    assert max(longest["street"], longest["city"]) <= LONGEST_MADE
 
 
 def test_a_language_without_lists_is_refused():
