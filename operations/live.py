@@ -262,6 +262,7 @@ def up_parts(session: Session, chosen: ExistingCluster | None, *, refresh: bool 
     """
     from operations import deployment, drift
     from operations.existing import ExistingPart, refuse_change_of_cluster, refuse_other_context
+    from operations.refresh import links
 
     refuse_change_of_cluster(facts_kind(session), wants_existing=chosen is not None, state=session.paths.state)
     if chosen:
@@ -279,7 +280,9 @@ def up_parts(session: Session, chosen: ExistingCluster | None, *, refresh: bool 
         check_networks=lambda chosen: catalogue.refuse_own_networks(
             session.paths.root, session.paths.facts, [one.stack for one in chosen]
         ),
-        deploy=lambda stack, step: drift.deploy(session, stack, step, refresh=refresh),
+        deploy=lambda stack, step: links.ensure_after(
+            session, stack, drift.deploy(session, stack, step, refresh=refresh)
+        ),
         answers=lambda environment: login_complaint(session, environment),
         record=write_record(session.last_up),
     )

@@ -171,7 +171,7 @@ def refuse_without_room(plan: Plan, training: StackSettings) -> None:
 
     refresh = training.site.refresh
     if refresh is None:
-        raise OperationError(ExitCode.SETTINGS_INVALID, _no_refresh(plan.site))
+        raise OperationError(ExitCode.SETTINGS_INVALID, no_refresh(plan.site))
     problems = []
     isolated = memory_bytes(refresh.sizes.isolated_storage)
     if plan.source.bytes * COPY_FACTOR > isolated:
@@ -215,7 +215,8 @@ def amount(size: float) -> str:
     return f"{size:.1f} GiB"
 
 
-def _no_refresh(site: str) -> Problem:
+def no_refresh(site: str) -> Problem:
+    """Return the problem of a site whose settings have no refresh."""
     return Problem(
         what=f"The site {site} has no refresh",
         why=f"sites/{site}.yaml has no `refresh:`",
