@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -71,7 +71,7 @@ class Endpoint:
     """
 
     conninfo: str
-    password: str = ""
+    password: str = field(default="", repr=False)
 
     def connect(self) -> psycopg.Connection[Any]:
         """Return an autocommit connection.
