@@ -16,7 +16,7 @@ from operations.anonymise.catalogue.propose import proposals
 from operations.anonymise.faults import TransferError
 from operations.anonymise.marks import DATABASE, Program, Step
 from operations.anonymise.model import Action
-from operations.anonymise.outcome import Failed, RefreshError, Refused, Unavailable, told
+from operations.anonymise.outcome import Failed, RefreshError, Refused, told
 from operations.anonymise.rules.compile import Run, compile_tables, session_settings
 from operations.anonymise.rules.grammar import parse
 from operations.anonymise.rules.key import RunKey
@@ -65,21 +65,12 @@ class Masked:
     key: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class Verdict:
-    """What the verification found.
-
-    Attributes:
-        certificate: The signed certificate, or None when it failed.
-        findings: Lines that name tables, columns and counts.
-    """
-
-    certificate: Mapping[str, Any] | None
-    findings: Sequence[str] = ()
-
-
 class Parts(Protocol):
-    """What is built elsewhere: files that stand in for real ones, and the proof."""
+    """What the data is judged with, and the files that stand in for real ones: `parts.Proof`."""
+
+    def plant(self, source: psycopg.Connection[Any], schema: Schema) -> None:
+        """Plant canaries in the isolated copy."""
+        ...
 
     def place_files(self, source: psycopg.Connection[Any], target: psycopg.Connection[Any]) -> int:
         """Decide what stands in for each file of the source, and hand over those that are made.
@@ -91,8 +82,18 @@ class Parts(Protocol):
         """
         ...
 
-    def verify(self, masked: Masked, source: Endpoint, target: Endpoint, adopted: Mapping[str, Any]) -> Verdict:
-        """Search the adopted database for everybody of the source, judge its use, and sign what was found."""
+    def judge_data(self, masked: Masked, source: Endpoint, target: Endpoint) -> Sequence[str]:
+        """Check the data before Odoo sees them; returns findings, which name tables, columns and counts."""
+        ...
+
+    def verify(
+        self, masked: Masked, source: Endpoint, target: Endpoint, adopted: Mapping[str, Any]
+    ) -> tuple[Mapping[str, Any] | None, Sequence[str]]:
+        """Search the adopted database for everybody of the source, judge its use, and sign what was found.
+
+        Returns:
+            The certificate, None without one; and findings.
+        """
         ...
 
 
@@ -153,6 +154,8 @@ class Mask:
         with self.isolated.connect() as source:
             schema = read_schema(source)
             refuse_unclassified(compare(schema, catalogue), schema)
+            self.step("canaries")
+            self.parts.plant(source, schema)
             self.step("files")
             files = self.parts.place_files(source, marked)
             country = _country(source)
@@ -166,16 +169,20 @@ class Mask:
             files=files,
             key=self.key.fingerprint(),
         )
+        self.step("judge the data")
+        _refuse_findings(self.parts.judge_data(masked, self.isolated, self.target.database))
         self.step("mark masked")
         marks.write(marked, Step.MASKED, self.pod.run, _handed_over(masked))
         self.step("wait for the adoption")
         adopted = wait_for(Program.ADOPT, "the adoption", lambda: self._look_for_adoption(marked), self.patience)
         self.step("verify")
-        verdict = self.parts.verify(masked, self.isolated, self.target.database, adopted)
-        if verdict.certificate is None:
-            raise _not_proved(verdict.findings)
+        certificate, findings = self.parts.verify(masked, self.isolated, self.target.database, adopted)
+        _refuse_findings(findings)
+        if certificate is None:
+            raise Failed("there is no certificate", why="the verification named no finding", action="report this")
         self.step("mark verified")
-        marks.write(marked, Step.VERIFIED, self.pod.run, {"certificate": verdict.certificate})
+        marks.write(marked, Step.VERIFIED, self.pod.run, {"certificate": certificate})
+        marked.close()  # the swap needs the database free of sessions
 
     def _transfer(self, run: Run) -> Result:
         self.step("compile")
@@ -283,11 +290,10 @@ def _country(source: psycopg.Connection[Any]) -> str:
     return row[0] if row else "US"
 
 
-def _not_proved(findings: Sequence[str]) -> RefreshError:
-    if not findings:
-        return Unavailable("the verification gave no certificate", why="it named no finding", action="report this")
-    return Refused(
-        "the verification did not pass; nothing is swapped",
-        why="\n    ".join(("findings:", *findings)),
-        action="correct the rules of these columns in the site's own file, and start a new run",
-    )
+def _refuse_findings(findings: Sequence[str]) -> None:
+    if findings:
+        raise Refused(
+            "the verification did not pass; nothing is swapped",
+            why="\n    ".join(("findings:", *findings)),
+            action="correct the rules of these columns in the site's own file, and start a new run",
+        )
