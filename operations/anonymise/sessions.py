@@ -118,7 +118,8 @@ def _quiet(name: str, value: str, wanted: str) -> bool:
         return value in {"none", "ddl"}
     if name in {"log_min_messages", "log_min_error_statement"}:
         return value in {"fatal", "panic"}
-    return value == wanted
+    # Parameters are only logged with the statements that the other settings keep out.
+    return value == wanted or name == "log_parameter_max_length"
 
 
 def configure(connection: psycopg.Connection[Any], settings: Mapping[str, str]) -> None:

@@ -507,11 +507,13 @@ def test_the_key_reaches_neither_a_statement_nor_the_servers_log(base: Source):
     assert repr(base.key).count("k") < 5, "a key shows nothing of itself"
 
 
-def test_a_server_that_would_log_values_is_refused(base: Source):
-    base.execute(
-        "DROP ROLE IF EXISTS plain", "CREATE ROLE plain LOGIN", f"GRANT TEMP ON DATABASE {base.database} TO plain"
-    )
+def test_a_server_that_would_log_values_is_refused_and_one_that_would_not_is_not(base: Source):
+    base.execute("CREATE ROLE plain LOGIN", f"GRANT TEMP ON DATABASE {base.database} TO plain")
     endpoint = Endpoint(conninfo=base.server.conninfo(base.database).replace("user=postgres", "user=plain"))
     with pytest.raises(TransferError, match="log_min_messages is warning"):
         reader(endpoint, {})
+    for setting in ("log_min_messages = fatal", "log_min_error_statement = panic"):
+        base.execute(f"ALTER ROLE plain SET {setting}")
+    with reader(endpoint, {"careops_mask.filler": "Latin"}) as session:
+        assert session.execute("SELECT pg_temp.careops_latin(5, 0)").fetchone() == ("Latin",)
     base.execute(f"REVOKE ALL ON DATABASE {base.database} FROM plain", "DROP ROLE plain")
