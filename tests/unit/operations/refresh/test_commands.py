@@ -1,0 +1,164 @@
+"""`careops refresh` as a person meets it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+from pathlib import Path
+
+import pytest
+
+from infra.settings import AllSettings, load_platform
+from operations.cli.main import main
+from operations.refresh import cluster as clusters
+from operations.refresh import jobs, logins
+from operations.refresh.links import ensure
+from tests import declared
+from tests.unit.operations.refresh.conftest import with_sizes
+
+
+@pytest.fixture
+def at_hand(cluster, monkeypatch, tmp_path):
+    """The commands find the cluster in memory, and keep what they keep in a folder of the test."""
+    monkeypatch.setenv("CAREOPS_STATE", str(tmp_path / "state"))
+    monkeypatch.setattr(clusters, "live_cluster", lambda _session: cluster)
+    with_sizes(cluster, prod=1 << 30, training=1 << 30)
+    return cluster
+
+
+def test_the_plan_alone_starts_nothing(at_hand, capsys):
+    assert main(["refresh", "training", "--plan-only"]) == 0
+    said = capsys.readouterr()
+    assert "riverside/prod" in said.out
+    assert "1.0 GiB" in said.out
+    assert "run 29400180" in said.out
+    assert "unknown, there was no run before" in said.err
+    assert at_hand.created == []
+
+
+@pytest.mark.usefixtures("at_hand")
+def test_the_plan_as_json_is_one_document(capsys):
+    assert main(["refresh", "training", "--plan-only", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["source"]["identity"] == "riverside/prod"
+
+
+@pytest.mark.parametrize("given", [[], ["--confirm", "training"], ["--confirm", "riverside/prod"]])
+def test_nothing_is_replaced_without_the_environments_identity(at_hand, capsys, given):
+    assert main(["refresh", "training", "--no-input", *given]) == 10
+    assert "riverside/training is as it was" in capsys.readouterr().err
+    assert at_hand.created == []
+
+
+def test_another_run_refuses_with_the_exit_code_of_a_held_lock(at_hand, capsys):
+    path = "/apis/batch/v1/namespaces/riverside-prod/jobs/refresh-export-29400180"
+    at_hand.objects[path] = {"metadata": {"name": "refresh-export-29400180"}, "status": {}}
+    assert main(["refresh", "training", "--confirm", "riverside/training"]) == 9
+    assert "run 29400180" in capsys.readouterr().err
+    assert at_hand.created == []
+
+
+@pytest.mark.usefixtures("at_hand")
+def test_an_unknown_site_is_refused_with_the_known_ones(capsys):
+    assert main(["refresh", "status", "--site", "nowhere"]) == 2
+    assert "known: riverside" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("at_hand")
+def test_a_site_without_a_refresh_is_told_where_to_add_it(monkeypatch, capsys):
+    bare = declared.without_refresh(declared.settings("training"))
+    monkeypatch.setattr("infra.settings.load_all", lambda _root: _all(bare))
+    assert main(["refresh", "status"]) == 3
+    assert "sites/riverside.yaml" in capsys.readouterr().err
+
+
+def _all(stack):
+    return AllSettings(platform=load_platform(declared.ROOT), environments=(stack,))
+
+
+def test_the_status_tells_what_training_holds_and_what_runs(at_hand, capsys):
+    path = "/apis/batch/v1/namespaces/riverside-refresh/jobs/refresh-mask-29400181"
+    status = {"startTime": "2026-11-24T10:00:00Z"}
+    at_hand.objects[path] = {"metadata": {"name": "refresh-mask-29400181"}, "status": status}
+    assert main(["refresh", "status"]) == 0
+    said = capsys.readouterr()
+    assert "data of run 29400180" in said.err
+    assert "nothing to roll back to" in said.err
+    assert "29400181" in said.out
+    assert "running" in said.out
+
+
+def test_a_rollback_needs_something_to_put_back(at_hand, capsys):
+    assert main(["refresh", "rollback", "--confirm", "riverside/training"]) == 2
+    assert "nothing to put back" in capsys.readouterr().err
+    with_sizes(at_hand, prod=1 << 30, training=1 << 30, previous=1 << 20)
+    assert main(["refresh", "rollback", "--no-input"]) == 10
+    assert at_hand.created == []
+
+
+def test_an_interrupted_run_says_that_nothing_was_swapped(at_hand, monkeypatch, capsys):
+    ensure(at_hand, "riverside", {})
+    monkeypatch.setattr("operations.refresh.run.wait_for_roles", lambda *_: None)
+
+    def interrupt(path):
+        if path.endswith("cronjobs/refresh-export") and at_hand.created:
+            raise KeyboardInterrupt
+
+    at_hand.on_look = interrupt
+    assert main(["refresh", "training", "--confirm", "riverside/training"]) == 130
+    said = capsys.readouterr().err
+    assert "its jobs are deleted" in said
+    assert "nothing was swapped: training is as it was" in said
+    assert "it continues" not in said, "a refresh is never continued"
+    assert at_hand.created
+    assert at_hand.deleted == at_hand.created
+
+
+def test_a_run_that_ends_well_leaves_its_certificate_and_its_record(at_hand, monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr("operations.refresh.run.wait_for_roles", lambda *_: None)
+
+    def end(path):
+        if "/jobs/refresh-" in path and len(at_hand.created) == 3:
+            for name in at_hand.created:
+                at_hand.finish(name)
+                pod = at_hand.pod(name, phase="Succeeded")
+                at_hand.logs[pod] = f'{jobs.CERTIFICATE_BEGIN}\n{{"signed": 1}}\n{jobs.CERTIFICATE_END}'
+
+    at_hand.on_look = end
+    assert main(["refresh", "training", "--confirm", "riverside/training", "--json"]) == 0
+    said = capsys.readouterr()
+    told = json.loads(said.out)
+    assert json.loads(Path(told["certificate"]).read_text()) == {"signed": 1}
+    assert Path(told["certificate"]).parent == tmp_path / "state" / "evidence"
+    (record,) = (tmp_path / "state" / "refresh").glob("*.json")
+    assert json.loads(record.read_text())["run"] == told["run"]
+    assert at_hand.deleted == []
+
+
+def test_logins_are_those_the_program_makes(at_hand, capsys):
+    ensure(at_hand, "riverside", {})
+    assert main(["refresh", "logins", "--json"]) == 0
+    found = {each["login"]: each["password"] for each in json.loads(capsys.readouterr().out)["logins"]}
+    assert {"trainer-sales", "trainee-sales-1", "trainee-sales-3", "trainer-personnel"} <= set(found)
+    assert "trainee-sales-4" not in found
+    seed = at_hand.secret("riverside-training", "refresh-logins")["seed"]
+    digest = hmac.new(seed, b"29400180/trainer-sales", hashlib.sha256).digest()
+    assert found["trainer-sales"] == base64.urlsafe_b64encode(digest).decode()[:24]
+
+
+def test_another_run_gives_every_login_another_password():
+    assert logins.password(b"seed", "1", "trainer-sales") != logins.password(b"seed", "2", "trainer-sales")
+    assert logins.password(b"seed", "1", "trainer-sales") != logins.password(b"seed", "1", "trainer-stores")
+
+
+def test_without_a_refresh_there_are_no_logins(at_hand, capsys):
+    at_hand.rows["riverside-training", "parameters"] = ()
+    assert main(["refresh", "logins"]) == 11
+    assert "no logins of a refresh" in capsys.readouterr().err
+
+
+def test_a_stopped_cluster_is_told_as_such(monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv("CAREOPS_STATE", str(tmp_path))
+    assert main(["refresh", "status"]) == 6
+    assert "There is no cluster" in capsys.readouterr().err
