@@ -167,7 +167,12 @@ class _Planter:
         with self.source.transaction():
             made = len(self.rows)
             try:
-                return self._insert(table, values, depth)
+                with self.source.transaction():
+                    return self._insert(table, values, depth)
+            except psycopg.errors.CheckViolation:
+                # Columns that may be empty must fit each other: take them as another row has them.
+                del self.rows[made:]
+                return self._insert(table, {**self._like_another(table), **values}, depth)
             except psycopg.Error:
                 del self.rows[made:]
                 raise
@@ -183,11 +188,20 @@ class _Planter:
                 given[column.name] = self._needed(table, column, alone=column.name in single, depth=depth)
         names = ", ".join(map(quoted, given))
         marks = ", ".join(f"%s::{column.type}" for name in given if (column := table.column(name)))
-        query = f"INSERT INTO {relation(table.name)} ({names}) VALUES ({marks}) RETURNING id"
+        values_of = f"({names}) VALUES ({marks})" if given else "DEFAULT VALUES"
+        query = f"INSERT INTO {relation(table.name)} {values_of} RETURNING id"
         row = self.source.execute(query.encode(), list(given.values())).fetchone()
         number = int(row[0]) if row else 0
         self.rows.append((table.name, number))
         return number
+
+    def _like_another(self, table: Table) -> dict[str, object]:
+        single = {column for index in table.unique for column in index.columns}
+        names = [c.name for c in table.columns if c.name not in {*single, "id"} and not c.generated]
+        wanted = ", ".join(f"{quoted(name)}::text" for name in names)
+        query = f"SELECT {wanted} FROM {relation(table.name)} ORDER BY id DESC LIMIT 1"
+        row = self.source.execute(query.encode()).fetchone()
+        return {name: value for name, value in zip(names, row or (), strict=False) if value is not None}
 
     def _needed(self, table: Table, column: Column, *, alone: bool, depth: int) -> object:
         """Return a value for a column that must have one: as other rows have it, when it need not be alone."""

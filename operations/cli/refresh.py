@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path  # noqa: TC003 - typer reads signatures at run time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,7 +11,6 @@ from operations.cli.options import AsJson, NoInput
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from infra.settings import StackSettings
     from operations.refresh.cluster import Cluster
@@ -226,6 +226,58 @@ def rollback(site: Site = None, confirm: Confirm = None, no_input: NoInput = Fal
     if as_json:
         print_json({"schema": 1, "identity": chosen.identity, "run": outcome.run, "seconds": outcome.seconds})
     say(f"{chosen.identity} has its previous data back.")
+
+
+@app.command()
+def verify(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The certificate: the JSON file that a refresh kept.")],
+    key: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="The public key of the environment that made it. Default: the one kept beside it.",
+            show_default=False,
+        ),
+    ] = None,
+    page: Annotated[
+        Path | None,
+        typer.Option("--html", metavar="FILE", help="Write it as one page for people.", show_default=False),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check a refresh's certificate, without the cluster and without network.
+
+    Exit code 0 only for one that was signed with this key, was not changed since, and says that every check passed;
+    else 12. A key that lies beside the certificate can have been exchanged together with it: compare its fingerprint
+    with the one you know, or name your own copy with --key.
+    """
+    import json
+
+    from operations.anonymise.page import html
+    from operations.cli.output import print_json, say
+    from operations.errors import failure
+    from operations.exit_codes import ExitCode
+    from operations.refresh import evidence
+
+    verdict, fingerprint = evidence.check(file, key or evidence.beside(file))
+    what = verdict.certificate
+    if what and page:
+        page.write_text(html(json.loads(file.read_bytes())), encoding="utf-8")
+        say(f"written: {page}")
+    if not verdict.good:
+        raise failure(
+            ExitCode.TESTS_FAILED,
+            f"The certificate {file} is {verdict.outcome.value}",
+            verdict.detail or "that is what its signature and content say",
+            evidence.action(verdict),
+        )
+    if as_json:
+        print_json({"schema": 1, "good": True, "key": fingerprint, "certificate": dict(what)})
+    say(f"Genuine: run {what['run']} filled {what['target']} with masked data of {what['source']} as of")
+    say(f"{what['source_time']}; all {len(what['verification'])} checks passed. Approved by {what['approved_by']}.")
+    say(
+        f"Signed with the key {fingerprint}{'' if key else ', which lies beside it: compare it with the one you know'}."
+    )
 
 
 @app.command()

@@ -1,0 +1,79 @@
+"""Certificates of refreshes, checked without the cluster."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from operations.anonymise import certificate
+from operations.errors import failure
+from operations.exit_codes import ExitCode
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+    from operations.anonymise.certificate import Verdict
+
+_DO = {
+    certificate.Outcome.UNREADABLE: "name the JSON file that `careops refresh training` kept",
+    certificate.Outcome.UNSIGNED: "trust nothing in it; get the file from where the refresh kept it",
+    certificate.Outcome.OTHER_SCHEMA: "use the careops that made it, or a newer one",
+    certificate.Outcome.OTHER_KEY: "name the key of the environment that made it: --key FILE",
+    certificate.Outcome.TAMPERED: "trust nothing in it; get the file from where the refresh kept it",
+    certificate.Outcome.INCOMPLETE: "use the careops that made it",
+    certificate.Outcome.FAILED_RUN: "see its findings; training was not replaced by this run",
+}
+
+
+def beside(path: Path) -> Path:
+    """Return where the key of a certificate is kept: beside it, `.pub.pem` in place of `.json`."""
+    return path.with_name(f"{path.name.removesuffix('.json')}.pub.pem")
+
+
+def check(path: Path, key: Path) -> tuple[Verdict, str]:
+    """Return what is to be thought of a certificate, and the fingerprint of the key it was checked with.
+
+    Raises:
+        OperationError: A file cannot be read, or the key is none, with `USAGE`.
+    """
+    public = read_key(key)
+    try:
+        return certificate.verify_file(path, public), certificate.fingerprint(public)
+    except OSError as error:
+        raise failure(
+            ExitCode.USAGE, f"The certificate {path} cannot be read", error.strerror or "", "name another file"
+        ) from None
+
+
+def read_key(path: Path) -> Ed25519PublicKey:
+    """Return the public key in a PEM file.
+
+    Raises:
+        OperationError: It cannot be read, or is no Ed25519 key, with `USAGE`.
+    """
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+    from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+    try:
+        found = load_pem_public_key(path.read_bytes())
+    except OSError as error:
+        why = error.strerror or ""
+    except (ValueError, UnsupportedAlgorithm):
+        why = "it holds no public key in PEM"
+    else:
+        if isinstance(found, Ed25519PublicKey):
+            return found
+        why = "it is no Ed25519 key"
+    raise failure(
+        ExitCode.USAGE,
+        f"The key {path} cannot be used",
+        why,
+        "name the public key of the environment that made the certificate: --key FILE",
+    )
+
+
+def action(verdict: Verdict) -> str:
+    """Return what to do about a certificate that is not good."""
+    return _DO[verdict.outcome]
