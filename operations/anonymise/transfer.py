@@ -7,7 +7,7 @@ import queue
 import subprocess
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -231,6 +231,11 @@ def _copy_all(
 
     with ThreadPoolExecutor(max_workers=jobs) as pool:
         done = [pool.submit(work) for _ in range(jobs)]
+        try:
+            wait(done)
+        except BaseException:  # a signal: the threads would go on to the last table, and the program wait for them
+            progress.stopped.set()
+            raise
     failures = [error for future in done if (error := future.exception())]
     if failures:
         # The one that stopped the others is what a person needs; theirs only say that they were stopped.

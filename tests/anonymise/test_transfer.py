@@ -1,8 +1,10 @@
 """The masked transfer: everything arrives, constraints prove it, and a failure tells where and never what."""
+# ruff: noqa: S608 - statements of made-up rows
 
 from __future__ import annotations
 
 import resource
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -232,6 +234,39 @@ def test_a_database_that_holds_something_is_refused(base: Source, target: str):
         connection.execute("CREATE TABLE mine (a int)")
     with pytest.raises(TransferError, match="the target has 1 tables already"):
         base.transfer(target, catalogue(keeping(base)))
+
+
+def test_a_signal_ends_it_before_the_last_table(base: Source, target: str):
+    base.execute(
+        *(f"CREATE TABLE t{number} (a text)" for number in range(4)),
+        *(f"INSERT INTO t{number} SELECT repeat('x', 500) FROM generate_series(1, 200000) i" for number in range(4)),
+    )
+    lines = catalogue(keeping(base, **{f"t{number}__a": "token" for number in range(4)}))
+
+    class Asked(BaseException):
+        """What a signal handler raises."""
+
+    def handler(*_: object) -> None:
+        raise Asked
+
+    before = signal.signal(signal.SIGALRM, handler)
+    try:
+        run = base.run(lines)
+        with pytest.raises(Asked):
+            transfer(
+                Endpoint(conninfo=base.server.conninfo(base.database)),
+                Endpoint(conninfo=base.server.conninfo(target)),
+                compile_tables(run),
+                session_settings(base.key, run, TODAY),
+                tools(base.server),
+                jobs=1,
+                on_step=lambda name: signal.setitimer(signal.ITIMER_REAL, 0.3) if name == "copy" else None,
+            )
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    written = rows(base.server, target, "SELECT " + " + ".join(f"(SELECT count(*) FROM t{n})" for n in range(4)))
+    assert written[0][0] < 800_000
 
 
 def test_messages_of_programs_are_passed_on_only_where_they_hold_no_value():
