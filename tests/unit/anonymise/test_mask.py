@@ -46,10 +46,7 @@ def catalogue(wizard: Action = Action.EMPTY, text: str = "recompute") -> Catalog
     return Catalogue(
         columns={
             "res_partner": {"id": rule("res_partner", "id", "keep"), "complete_name": rule("res_partner", "c", text)},
-            "mail_wizard": {
-                name: rule("mail_wizard", name, "empty-table" if emptied else "keep")
-                for name in ("id", "complete_name")
-            },
+            "mail_wizard": {name: rule("mail_wizard", name, other) for name in ("id", "complete_name")},
         },
         tables={
             "res_partner": TableRule(table="res_partner", action=Action.COPY, why="people"),
