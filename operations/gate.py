@@ -92,6 +92,7 @@ PLACEHOLDERS: dict[str, object] = {
     "odoo_package": "19.0-1",
     "odoo_version": "19.0",
     "postgresql_package": "17.0-1",
+    "psycopg_package": "3.2.6-1",
     "uid": 10000,
     "version": "1.0.0",
 }
