@@ -94,6 +94,18 @@ def required(environ: Mapping[str, str], name: str) -> str:
     return value
 
 
+def number(environ: Mapping[str, str], name: str) -> int:
+    """Return a variable that is a whole number above 0.
+
+    Raises:
+        Refused: It is not.
+    """
+    text = required(environ, name)
+    if not text.isdecimal() or int(text) < 1:
+        raise _unusable(name, f"{text!r} is no whole number above 0")
+    return int(text)
+
+
 def secret_file(name: str, path: Path) -> str:
     """Return the content of a mounted Secret's file.
 

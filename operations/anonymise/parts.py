@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import tarfile
+from collections import Counter
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -47,14 +48,14 @@ class Evidence:
         adopted: What the adoption said: release, modules that it updated, number of logins.
         before: Checks of the data before Odoo touched them: canaries, rows, constraints, sequences.
         after: All checks of the adopted database.
-        suppressed: Rows whose quasi-identifiers were emptied because too few people shared them.
+        files: Files of the source by what became of them.
     """
 
     masked: Masked
     adopted: Mapping[str, Any]
     before: Verification
     after: Verification
-    suppressed: int
+    files: Mapping[str, int]
 
 
 @dataclass(kw_only=True)
@@ -74,7 +75,7 @@ class Proof:
     shipped: Path = SHIPPED
     _planted: Planting = field(default_factory=canaries.Planting)
     _before: Verification = field(default_factory=lambda: Verification(checks=()))
-    _suppressed: int = 0
+    _files: Counter[str] = field(default_factory=Counter)
 
     def plant(self, source: psycopg.Connection[Any], schema: Schema) -> None:
         """Plant canaries in the isolated copy, which masking carries like any other row."""
@@ -87,17 +88,16 @@ class Proof:
         allowed = files.shipped(archive) if archive.is_file() else frozenset[str]()
         source.execute(FILES_TABLE.encode())
         kept: set[str] = set()
-        placed = 0
         for batch in _batches(files.plan(_source_files(source), allowed)):
+            self._files.update(each.decision.value for each in batch)
             stand_ins = [each for each in batch if each.decision is not files.Decision.DROP]
             kept |= {each.checksum or "" for each in stand_ins if each.decision is files.Decision.KEEP}
             _write_facts(source, stand_ins)
             _hand_over(target, ((each.checksum, each.mimetype, each.content) for each in stand_ins if each.content))
-            placed += len(stand_ins)
         # Training may never have had what this image ships.
         _hand_over(target, _members(archive, kept) if kept else ())
-        self.say(f"files: {placed:,} have a stand-in, {len(kept):,} different ones are the image's own")
-        return placed
+        self.say(f"files: {', '.join(f'{count:,} {what}' for what, count in sorted(self._files.items())) or 'none'}")
+        return self._files.total() - self._files[files.Decision.DROP.value]
 
     def judge_data(self, masked: Masked, source: Endpoint, target: Endpoint) -> Sequence[str]:
         """Check the data before Odoo sees them, empty what too few share, and take the canaries out again.
@@ -107,7 +107,8 @@ class Proof:
         """
         with ExitStack() as stack:
             pair = self._pair(stack, masked.catalogue, source, target)
-            self._suppressed = kanonymity.suppress(pair.target, pair.after, pair.catalogue, self.k)
+            rare = kanonymity.suppress(pair.target, pair.after, pair.catalogue, self.k)
+            self.say(f"rows whose quasi-identifiers fewer than {self.k} shared, emptied: {rare:,}")
             placed = _placed(pair.target)
             checks = (
                 ("canaries", lambda: canaries.check(pair.target, pair.after, self._planted, placed)),
@@ -132,9 +133,7 @@ class Proof:
             pair = self._pair(stack, masked.catalogue, source, target)
             pair = dataclasses.replace(pair, added=_grown(pair))
             after = verify(pair, Wanted(k=self.k), self._planted, lambda: _placed(pair.target), self._tell)
-        evidence = Evidence(
-            masked=masked, adopted=adopted, before=self._before, after=after, suppressed=self._suppressed
-        )
+        evidence = Evidence(masked=masked, adopted=adopted, before=self._before, after=after, files=self._files)
         if not (after.passed and self._before.passed):
             return None, findings_of(after)
         return self.certify(evidence), ()

@@ -1,0 +1,106 @@
+"""From what a run proved to the signed certificate."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from operations.anonymise.certificate import Certificate, sign
+from operations.anonymise.environment import required
+from operations.anonymise.outcome import Refused
+from operations.anonymise.verify.report import Verification
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from operations.anonymise.mask import Masked
+    from operations.anonymise.parts import Evidence
+
+
+def certifier(environ: Mapping[str, str]) -> Callable[[Evidence], Mapping[str, Any]]:
+    """Return what signs; the key is read at once, so that a run does not learn after hours that there is none.
+
+    Raises:
+        Refused: A variable is missing, or the key is none.
+    """
+    key = read_key(Path(required(environ, "CAREOPS_EVIDENCE_KEY")))
+    requested, approved = (required(environ, f"CAREOPS_{name}_BY") for name in ("REQUESTED", "APPROVED"))
+    started = _now()
+
+    def certify(evidence: Evidence) -> Mapping[str, Any]:
+        document = certificate(evidence, requested_by=requested, approved_by=approved, started=started)
+        return sign(document, key)
+
+    return certify
+
+
+def certificate(evidence: Evidence, *, requested_by: str, approved_by: str, started: str) -> Certificate:
+    """Return what is certified of a run."""
+    masked, before, after = evidence.masked, evidence.before.checks, evidence.after.checks
+    first = tuple(dataclasses.replace(check, name=f"before the adoption: {check.name}") for check in before)
+    return Certificate(
+        run=masked.pod.run,
+        source=masked.pod.source_identity,
+        target=masked.pod.target_identity,
+        source_time=str(masked.export.get("source_time", "")),
+        release={
+            "source": masked.export.get("release", ""),
+            "target": evidence.adopted.get("release", ""),
+            "modules": dict(masked.export.get("modules") or {}),
+            "updated": list(evidence.adopted.get("updated") or ()),
+        },
+        catalogue=masked.catalogue.version,
+        key=masked.key,
+        rows=masked.transferred.rows,
+        columns=columns(masked),
+        files={**evidence.files, "missing in the source": int(masked.export.get("files_missing", 0))},
+        verification=Verification(checks=(*first, *after)),
+        requested_by=requested_by,
+        approved_by=approved_by,
+        started=started,
+        finished=_now(),
+    )
+
+
+def columns(masked: Masked) -> dict[str, int]:
+    """Return the number of the schema's columns by classification."""
+    lines = (
+        masked.catalogue.column(table.name, column.name)
+        for table in masked.schema.tables.values()
+        for column in table.columns
+    )
+    return dict(Counter(line.classification.value for line in lines if line is not None))
+
+
+def read_key(path: Path) -> Ed25519PrivateKey:
+    """Return the key that certificates are signed with.
+
+    Raises:
+        Refused: The file cannot be read, or holds another kind of key.
+    """
+    try:
+        key = load_pem_private_key(path.read_bytes(), password=None)
+    except (OSError, ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise _no_key(type(error).__name__) from None
+    if not isinstance(key, Ed25519PrivateKey):
+        raise _no_key(f"it is a {type(key).__name__}, not an Ed25519 one")
+    return key
+
+
+def _no_key(why: str) -> Refused:
+    return Refused(
+        "the key for certificates cannot be used",
+        why=why,
+        action="remove the Secret refresh-evidence and run careops up, which makes it anew",
+    )
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
