@@ -36,6 +36,7 @@ class Dictionary:
 
     Attributes:
         prefixes: Keys of the first tokens of everything.
+        whole: Keys of all whole values.
         strong: Keys of whole values that must stand nowhere, by kind.
         weak: Keys of whole values that must not stand in the same row as in the source, by kind.
         shipped: Keys that the product itself brings, so that they are nobody's.
@@ -43,6 +44,7 @@ class Dictionary:
     """
 
     prefixes: Keys
+    whole: Keys
     strong: dict[What, Keys]
     weak: dict[What, Keys]
     shipped: set[int] = field(default_factory=set)
@@ -51,15 +53,17 @@ class Dictionary:
     def __len__(self) -> int:
         return sum(map(len, (*self.strong.values(), *self.weak.values())))
 
-    def whole(self, text: str) -> set[int]:
-        """Return the keys of what in a text may be whole values."""
+    def inside(self, text: str) -> set[int]:
+        """Return the keys of the whole values that a text holds."""
         seen = see(text)
         hits = self.prefixes.among(prefix_keys(seen))
-        return set(full_keys(seen, hits)) if hits else set()
+        return self.whole.among(full_keys(seen, hits)) if hits else set()
 
     def of(self, keys: Iterable[int], *, weak: bool) -> dict[What, set[int]]:
         """Return which of the keys are whole values of the dictionary, by kind."""
         wanted = [key for key in keys if key not in self.shipped]
+        if not wanted:
+            return {}
         found = {what: held.among(wanted) for what, held in (self.weak if weak else self.strong).items()}
         return {what: hits for what, hits in found.items() if hits}
 
@@ -67,6 +71,7 @@ class Dictionary:
 @dataclass(kw_only=True)
 class _Making:
     prefixes: Keys = field(default_factory=Keys)
+    whole: Keys = field(default_factory=Keys)
     strong: dict[What, Keys] = field(default_factory=dict)
     weak: dict[What, Keys] = field(default_factory=dict)
     holders: Counter[str] = field(default_factory=Counter)
@@ -75,6 +80,7 @@ class _Making:
     def add(self, what: What, sequence: tuple[str, ...], *, weak: bool) -> None:
         """Add one sequence."""
         self.prefixes.add(key(sequence[:PREFIX]))
+        self.whole.add(key(sequence))
         (self.weak if weak else self.strong).setdefault(what, Keys()).add(key(sequence))
 
 
@@ -93,7 +99,7 @@ def collect(
 ) -> Dictionary:
     """Return the dictionary of a source; it is read once, one table after the other.
 
-    Memory: 16 bytes for each form of a value, and the words of people's names while they are counted.
+    Memory: 24 bytes for each form of a value, and the words of people's names while they are counted.
 
     Args:
         source: The isolated copy.
@@ -111,9 +117,11 @@ def collect(
         if count <= MOST_HOLDERS:
             making.add(What.WORD, (word,), weak=False)
     making.holders.clear()
-    for keys in (making.prefixes, *making.strong.values(), *making.weak.values()):
+    for keys in (making.prefixes, making.whole, *making.strong.values(), *making.weak.values()):
         keys.seal()
-    return Dictionary(prefixes=making.prefixes, strong=making.strong, weak=making.weak, values=making.values)
+    return Dictionary(
+        prefixes=making.prefixes, whole=making.whole, strong=making.strong, weak=making.weak, values=making.values
+    )
 
 
 def _reading(table: Table, name: str, catalogue: Catalogue, made: str) -> _Read | None:
@@ -193,6 +201,7 @@ class _Once:
         for whole, prefix in self._pairs.items():
             if prefix is not None:
                 making.prefixes.add(prefix)
+                making.whole.add(whole)
                 making.strong.setdefault(what, Keys()).add(whole)
         self._pairs.clear()
 

@@ -126,7 +126,7 @@ def build(source: psycopg.Connection[Any], schema: Schema, catalogue: Catalogue)
         wanted = ", ".join(f"t.{quoted(column)}::text" for column in columns)
         query = f"SELECT {wanted} FROM {relation(table.name)} t WHERE {condition}"
         for block in blocks(source, query):
-            keys = dictionary.whole(block.decode("utf-8", "replace"))
+            keys = dictionary.inside(block.decode("utf-8", "replace"))
             for weak in (False, True) if keys else ():
                 dictionary.shipped.update(*dictionary.of(keys, weak=weak).values())
     return dictionary
@@ -213,7 +213,7 @@ def _row(row: str, table: str, names: list[str], dictionary: Dictionary, found: 
     for name, cell in zip(names, cells, strict=True):
         if cell in {r"\N", ""}:
             continue
-        keys = dictionary.whole(cell)
+        keys = dictionary.inside(cell)
         for what in dictionary.of(keys, weak=False):
             found.strong[table, name, what] += 1
         for what, hits in dictionary.of(keys, weak=True).items():
@@ -238,7 +238,7 @@ def _compare(
     query = f"SELECT {_key(table)}, {wanted} FROM {relation(table.name)} WHERE {condition}"
     held: dict[str, set[int]] = {}
     for place, *cells in source.execute(query.encode(), [rows]):
-        held[place] = {key for cell in cells if cell for key in dictionary.whole(cell)}
+        held[place] = {key for cell in cells if cell for key in dictionary.inside(cell)}
     seen = {(link.row, link.column, link.what) for link in links if link.key in held.get(link.row, ())}
     for _, column, what in seen:
         found.linked[table.name, column, what] += 1
@@ -294,7 +294,7 @@ def _files(files: Iterable[tuple[str, bytes]], dictionary: Dictionary, found: _F
     for _, content in files:
         count += 1
         found.bytes += len(content)
-        keys = dictionary.whole(content.decode("utf-8", "ignore"))
+        keys = dictionary.inside(content.decode("utf-8", "ignore"))
         for what in dictionary.of(keys, weak=False):
             found.strong["filestore", "", what] += 1
     return count

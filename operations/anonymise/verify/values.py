@@ -217,7 +217,7 @@ PREPOSITION = 3
 
 def _url(text: str) -> Iterator[Entry]:
     words = tuple(word for word in tokens(text) if word not in _SCHEMES)[:SEQUENCE]
-    if len(words) > 1 and words[:2] not in _RESERVED:
+    if len(words) > 1 and len("".join(words)) >= STRONG_CHARACTERS and words[:2] not in _RESERVED:
         yield Entry(what=What.URL, sequence=words)
 
 
