@@ -16,6 +16,7 @@ from operations.exit_codes import ExitCode
 from operations.refresh import jobs
 from operations.refresh.jobs import JobState, Part, Phase, run_parts
 from operations.refresh.plan import generation
+from toolchain.cluster.errors import ApiUnreachable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 POLL_SECONDS = 2.0
 START_SECONDS = 600.0
 """How long a job's pod may take to start; images are on the nodes already, so what takes longer never comes."""
+
+SILENCE_SECONDS = 300.0
+"""How long the API server may be silent before the run is given up."""
 
 ROLES_SECONDS = 180.0
 """How long the operator may take to give PostgreSQL a role whose Secret was just made."""
@@ -227,22 +231,41 @@ class Run:
         return found
 
     def _watch(self, step: Step) -> list[JobState]:
-        begin, started = self._clock.now(), set[str]()
+        begin, started, answered = self._clock.now(), set[str](), self._clock.now()
         while True:
-            states = [self._state(part) for part in self._parts]
-            if failed := [state for state in states if state.phase is Phase.FAILED]:
-                raise self._failed(failed)
-            running = [state for state in states if state.phase is Phase.RUNNING]
-            if not running:
+            try:
+                states = self._look(begin, started, step)
+                answered = self._clock.now()
+            except ApiUnreachable as error:
+                # The jobs need no watching: an API server that restarts must not end a run of hours.
+                if self._clock.now() - answered >= SILENCE_SECONDS:
+                    raise
+                step.note(str(error))
+                states = None
+            if states is not None:
                 return states
-            notes = []
-            for state in running:
-                note, waits = self._doing(state.part, started)
-                if waits and self._clock.now() - begin >= START_SECONDS:
-                    raise self._never_started(state.part, note)
-                notes.append(note)
-            step.note("; ".join(notes))
             self._clock.sleep(POLL_SECONDS)
+
+    def _look(self, begin: float, started: set[str], step: Step) -> list[JobState] | None:
+        """Return the jobs when all are done, None while one runs.
+
+        Args:
+            begin: When the run began.
+            started: Templates whose pods have been seen running; gets more.
+            step: Shows what they are doing.
+        """
+        states = [self._state(part) for part in self._parts]
+        if failed := [state for state in states if state.phase is Phase.FAILED]:
+            raise self._failed(failed)
+        running = [state for state in states if state.phase is Phase.RUNNING]
+        notes = []
+        for state in running:
+            note, waits = self._doing(state.part, started)
+            if waits and self._clock.now() - begin >= START_SECONDS:
+                raise self._never_started(state.part, note)
+            notes.append(note)
+        step.note("; ".join(notes))
+        return None if running else states
 
     def _doing(self, part: Part, started: set[str]) -> tuple[str, bool]:
         """Return what a job is doing, and whether its pod has not started yet."""

@@ -13,6 +13,7 @@ from operations.refresh import jobs
 from operations.refresh.jobs import rollback_part, run_parts
 from operations.refresh.links import ensure
 from operations.refresh.run import Asked, Clock, Run, keep, keep_certificate, wait_for_roles
+from toolchain.cluster.errors import ApiUnreachable
 
 NOW = datetime(2026, 11, 24, 11, 30, tzinfo=UTC)
 RUN = "20261124t113000"
@@ -197,6 +198,34 @@ def test_a_job_that_somebody_deleted_ends_the_run(cluster):
     with pytest.raises(OperationError, match="was deleted"):
         started(cluster, gone).go(Notes(), ASKED)
     assert sorted(cluster.deleted) == sorted(NAMES)
+
+
+def silent(cluster, *, seconds):
+    """Let the API server answer nothing for a while."""
+
+    def act():
+        time.at += seconds
+
+        def refuse(path):
+            if "/jobs/" in path and time.at < seconds + 10:
+                raise ApiUnreachable("no answer", why="refused", action="wait")
+
+        cluster.on_look = refuse
+
+    time = Time(act, *[lambda: None] * 10, finished(cluster))
+    return Run(cluster, "riverside", None, time.clock())
+
+
+def test_an_api_server_that_is_silent_for_a_moment_does_not_end_a_run(cluster):
+    notes = Notes()
+    silent(cluster, seconds=100).go(notes, ASKED)
+    assert any("no answer" in note for note in notes)
+    assert cluster.deleted == []
+
+
+def test_an_api_server_that_stays_silent_does(cluster):
+    with pytest.raises(ApiUnreachable):
+        silent(cluster, seconds=400).go(Notes(), ASKED)
 
 
 def test_a_template_that_vanished_starts_nothing(cluster):
