@@ -78,7 +78,7 @@ class LiveCluster:
 
     def create(self, path: str, manifest: Object, /) -> None:
         """Create one object in the collection at a path."""
-        self.api.request("POST", path, body=json.dumps(manifest))
+        self.api.request("POST", path, body=manifest)
 
     def delete(self, path: str, /) -> None:
         """Delete an object with what it made; one that is not there is deleted already."""
