@@ -136,16 +136,17 @@ def _watched(run: Run, go: Callable[[], Outcome]) -> Outcome:
 def _tell(current: Session, chosen: StackSettings, outcome: Outcome, *, as_json: bool) -> None:
     from operations.cli.output import print_json, say
     from operations.cli.progress import duration
-    from operations.refresh.run import keep_certificate
+    from operations.refresh import evidence
 
-    path = keep_certificate(current.paths.state / "evidence", chosen.site.name, outcome)
+    folder, name = current.paths.state / "evidence", chosen.site.name
+    path = evidence.keep(folder, name, outcome.run, outcome.certificate, outcome.public_key)
     if as_json:
         parts = {"run": outcome.run, "seconds": outcome.seconds, "parts": dict(outcome.parts)}
         print_json({"schema": 1, "identity": chosen.identity, **parts, "certificate": str(path)})
     say(f"{chosen.identity} is refreshed (run {outcome.run}) in {duration(outcome.seconds)}.")
     for template, seconds in outcome.parts.items():
         say(f"  {template:<15} {duration(seconds)}")
-    say(f"  certificate     {path}")
+    say(f"  certificate     {path}, and as a page: {path.with_suffix('.html').name}")
     say("  ./careops refresh verify FILE   checks it, without the cluster")
     say("  ./careops refresh logins        who can log in to training now")
     say("  ./careops refresh rollback      puts the previous data back")

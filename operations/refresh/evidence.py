@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from operations.anonymise import certificate
@@ -24,6 +25,45 @@ _DO = {
     certificate.Outcome.INCOMPLETE: "use the careops that made it",
     certificate.Outcome.FAILED_RUN: "see its findings; training was not replaced by this run",
 }
+
+
+def keep(folder: Path, site: str, run: str, signed: str, key: str) -> Path:
+    """Keep a run's certificate, the key that verifies it, and a page for people; return the certificate's file.
+
+    Args:
+        folder: Where evidence is.
+        site: The site.
+        run: The run.
+        signed: The certificate as it was printed.
+        key: The public key, PEM.
+
+    Raises:
+        OperationError: It is not genuine, or another run's, with `REFRESH_FAILED`; what came is kept all the same.
+    """
+    from operations.anonymise.page import html
+
+    path = write(folder / f"refresh-{site}-training-{run}.json", f"{signed}\n")
+    write(beside(path), key)
+    verdict, _ = check(path, beside(path))
+    if not verdict.good or verdict.certificate["run"] != run:
+        other = f"it is of run {verdict.certificate.get('run')}" if verdict.good else verdict.outcome.value
+        raise failure(
+            ExitCode.REFRESH_FAILED,
+            f"Training is refreshed (run {run}), but what came as its certificate proves nothing",
+            f"{other} {verdict.detail}".strip(),
+            f"do not let anybody into training before you know why: ./careops refresh rollback; the file: {path}",
+        )
+    write(path.with_suffix(".html"), html(json.loads(signed)))
+    return path
+
+
+def write(path: Path, text: str) -> Path:
+    """Write a file at once or not at all; return it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.new")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)
+    return path
 
 
 def beside(path: Path) -> Path:

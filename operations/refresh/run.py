@@ -14,6 +14,7 @@ from infra.naming import Naming, refresh_namespace
 from operations.errors import OperationError, Problem, failure
 from operations.exit_codes import ExitCode
 from operations.refresh import jobs
+from operations.refresh.evidence import write
 from operations.refresh.jobs import JobState, Part, Phase, run_parts
 from operations.refresh.plan import generation
 from toolchain.cluster.errors import ApiUnreachable
@@ -365,22 +366,7 @@ def keep(folder: Path, site: str, outcome: Outcome, started: str, size: int) -> 
         "parts": dict(outcome.parts),
         "bytes": size,
     }
-    return _write(folder / f"{site}-{outcome.run}.json", json.dumps(document, indent=2) + "\n")
-
-
-def keep_certificate(folder: Path, site: str, outcome: Outcome) -> Path:
-    """Keep a run's certificate and the key that verifies it; return the certificate's file."""
-    stem = f"refresh-{site}-training-{outcome.run}"
-    _write(folder / f"{stem}.pub.pem", outcome.public_key)
-    return _write(folder / f"{stem}.json", outcome.certificate + "\n")
-
-
-def _write(path: Path, text: str) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.new")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
-    return path
+    return write(folder / f"{site}-{outcome.run}.json", json.dumps(document, indent=2) + "\n")
 
 
 def _name(pod: Object) -> str:

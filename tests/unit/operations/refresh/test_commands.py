@@ -9,8 +9,11 @@ import json
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from infra.settings import AllSettings, load_platform
+from operations.anonymise.certificate import Certificate, sign
+from operations.anonymise.verify.report import CheckResult, Status, Verification
 from operations.cli.main import main
 from operations.refresh import cluster as clusters
 from operations.refresh import jobs, logins
@@ -115,25 +118,76 @@ def test_an_interrupted_run_says_that_nothing_was_swapped(at_hand, monkeypatch, 
     assert at_hand.deleted == at_hand.created
 
 
-def test_a_run_that_ends_well_leaves_its_certificate_and_its_record(at_hand, monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr("operations.refresh.run.wait_for_roles", lambda *_: None)
+def signed(cluster, run):
+    """Return a certificate as the masking program signs it, with the key of the environment."""
+    pem = cluster.secret("riverside-refresh", "refresh-evidence")["key.pem"]
+    passed = CheckResult(name="dictionary", status=Status.PASSED, facts={}, seconds=1.0)
+    moment = "2026-11-24T03:00:00+00:00"
+    made = Certificate(
+        run=run,
+        source="riverside/prod",
+        target="riverside/training",
+        source_time=moment,
+        release={"image": "sha256:0123", "modules": {"base": "19.0.1.3"}},
+        catalogue="ab" * 32,
+        key="0123456789abcdef",
+        rows={"res_partner": 1200},
+        columns={"public": 900},
+        files={"keep": 2},
+        verification=Verification(checks=(passed,)),
+        requested_by="ada",
+        approved_by="grace",
+        started=moment,
+        finished=moment,
+    )
+    return json.dumps(sign(made, load_pem_private_key(pem, None)))
+
+
+def ends_well(cluster, certificate):
+    """Let every job of a run end well as soon as somebody looks, and the adoption print a certificate."""
 
     def end(path):
-        if "/jobs/refresh-" in path and len(at_hand.created) == 3:
-            for name in at_hand.created:
-                at_hand.finish(name)
-                pod = at_hand.pod(name, phase="Succeeded")
-                at_hand.logs[pod] = f'{jobs.CERTIFICATE_BEGIN}\n{{"signed": 1}}\n{jobs.CERTIFICATE_END}'
+        if "/jobs/refresh-" in path and len(cluster.created) == 3:
+            for name in cluster.created:
+                cluster.finish(name)
+                pod = cluster.pod(name, phase="Succeeded")
+                text = certificate(cluster.created[0].rpartition("-")[2])
+                cluster.logs[pod] = f"{jobs.CERTIFICATE_BEGIN}\n{text}\n{jobs.CERTIFICATE_END}"
 
-    at_hand.on_look = end
+    cluster.on_look = end
+
+
+def test_a_run_that_ends_well_leaves_its_certificate_and_its_record(at_hand, monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr("operations.refresh.run.wait_for_roles", lambda *_: None)
+    ends_well(at_hand, lambda run: signed(at_hand, run))
     assert main(["refresh", "training", "--confirm", "riverside/training", "--json"]) == 0
-    said = capsys.readouterr()
-    told = json.loads(said.out)
-    assert json.loads(Path(told["certificate"]).read_text()) == {"signed": 1}
-    assert Path(told["certificate"]).parent == tmp_path / "state" / "evidence"
+    told = json.loads(capsys.readouterr().out)
+    kept = Path(told["certificate"])
+    assert kept.parent == tmp_path / "state" / "evidence"
+    assert told["run"] in kept.with_suffix(".html").read_text()
+    assert main(["refresh", "verify", str(kept)]) == 0
     (record,) = (tmp_path / "state" / "refresh").glob("*.json")
     assert json.loads(record.read_text())["run"] == told["run"]
     assert at_hand.deleted == []
+
+
+@pytest.mark.parametrize("forged", ["another run", "another key", "no signature"])
+def test_a_certificate_that_proves_nothing_is_a_failure_and_says_what_to_do(at_hand, monkeypatch, capsys, forged):
+    monkeypatch.setattr("operations.refresh.run.wait_for_roles", lambda *_: None)
+
+    def certificate(run):
+        found = json.loads(signed(at_hand, "29400180" if forged == "another run" else run))
+        if forged == "another key":
+            found["signature"]["key"] = "SHA256:other"
+        if forged == "no signature":
+            found.pop("signature")
+        return json.dumps(found)
+
+    ends_well(at_hand, certificate)
+    assert main(["refresh", "training", "--confirm", "riverside/training"]) == 13
+    said = capsys.readouterr().err
+    assert "proves nothing" in said
+    assert "./careops refresh rollback" in said
 
 
 def test_logins_are_those_the_program_makes(at_hand, capsys):

@@ -12,7 +12,7 @@ from operations.exit_codes import ExitCode
 from operations.refresh import jobs
 from operations.refresh.jobs import rollback_part, run_parts
 from operations.refresh.links import ensure
-from operations.refresh.run import Asked, Clock, Run, keep, keep_certificate, wait_for_roles
+from operations.refresh.run import Asked, Clock, Run, keep, wait_for_roles
 from toolchain.cluster.errors import ApiUnreachable
 
 NOW = datetime(2026, 11, 24, 11, 30, tzinfo=UTC)
@@ -243,14 +243,14 @@ def printed(certificate):
     return f"careops-odoo: adopt: done\n{jobs.CERTIFICATE_BEGIN}\n{certificate}\n{jobs.CERTIFICATE_END}\n"
 
 
-def test_the_certificate_is_kept_as_it_was_printed_with_the_key_that_verifies_it(cluster, tmp_path):
+def test_the_certificate_is_taken_as_it_was_printed_with_the_key_that_verifies_it(cluster):
     ensure(cluster, "riverside", {}, NOW)
     run = started(cluster, finished(cluster))
     outcome = run.go(Notes(), ASKED)
     cluster.logs[f"{ADOPT}-abcde"] = printed(CERTIFICATE)
-    path = keep_certificate(tmp_path, "riverside", run.with_certificate(outcome))
-    assert path.read_text() == CERTIFICATE + "\n"
-    assert "PUBLIC KEY" in path.with_suffix(".pub.pem").read_text()
+    found = run.with_certificate(outcome)
+    assert found.certificate == CERTIFICATE
+    assert "PUBLIC KEY" in found.public_key
 
 
 @pytest.mark.parametrize("log", ["", "careops-odoo: adopt: done", printed("{"), printed("[]"), jobs.CERTIFICATE_BEGIN])
