@@ -97,7 +97,7 @@ def refuse_unless_ready(cluster: Cluster, site: str, rollback: Part | None = Non
             Problem(
                 what=f"The job template {part.template} is not in {part.namespace}",
                 why="prod and training declare it, once their site's settings have `refresh:`",
-                action="deploy both: ./careops up",
+                action="deploy both: ./careops up; when somebody deleted it by hand: ./careops up --refresh",
             )
             for part in missing
         ]
