@@ -104,6 +104,8 @@ class Table:
     Attributes:
         rows: PostgreSQL's estimate; -1 when it never looked.
         size: Bytes on disk without indexes.
+        partitioned: Its rows are all in its partitions, which are no tables of their own here. A table of another that
+            it inherits from (``ir_act_window`` of ``ir_actions``) is one.
     """
 
     name: str
@@ -114,6 +116,7 @@ class Table:
     checks: tuple[CheckConstraint, ...] = ()
     rows: int = -1
     size: int = 0
+    partitioned: bool = False
 
     def column(self, name: str) -> Column | None:
         """Return a column, or None."""
@@ -177,7 +180,9 @@ _OURS: LiteralString = (
 )
 _FROM: LiteralString = "pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
 
-_TABLES: LiteralString = f"SELECT {_NAME}, c.reltuples::bigint, pg_table_size(c.oid) FROM {_FROM} WHERE {_OURS}"
+_TABLES: LiteralString = (
+    f"SELECT {_NAME}, c.reltuples::bigint, pg_table_size(c.oid), c.relkind = 'p' FROM {_FROM} WHERE {_OURS}"
+)
 _COLUMNS: LiteralString = f"""
     SELECT {_NAME}, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
            coalesce(pg_get_expr(d.adbin, d.adrelid), ''), a.attgenerated <> ''
@@ -254,8 +259,9 @@ def read_schema(connection: psycopg.Connection[Any]) -> Schema:
             checks=tuple(checks.get(name, ())),
             rows=rows,
             size=size,
+            partitioned=partitioned,
         )
-        for name, rows, size in sorted(connection.execute(_TABLES))
+        for name, rows, size, partitioned in sorted(connection.execute(_TABLES))
     }
     return Schema(
         tables=tables,

@@ -314,7 +314,7 @@ def _prove_split(keeper: psycopg.Connection[Any], parts: Sequence[_Part], rows: 
     """Count tables that were copied in parts once more as a whole."""
     for plan in {part.plan.table: part.plan for part in parts if part.pages}.values():
         where = f" WHERE {plan.where}" if plan.where else ""
-        counted = _value(keeper, f"SELECT count(*) FROM {relation(plan.table)}{where}")  # noqa: S608 - quoted
+        counted = _value(keeper, f"SELECT count(*) FROM {plan.source}{where}")  # noqa: S608 - quoted
         if counted != rows[plan.table]:
             raise TransferError(
                 "copy",

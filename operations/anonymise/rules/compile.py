@@ -88,6 +88,7 @@ class SelectPlan:
         expressions: SQL by column.
         where: Which rows are read; empty for all.
         size: Bytes on disk, for the order of work.
+        only: Rows of tables that inherit from it are not its own; false for one that has nothing but partitions.
     """
 
     table: str
@@ -96,6 +97,12 @@ class SelectPlan:
     expressions: Mapping[str, str] = field(repr=False)
     where: str = ""
     size: int = 0
+    only: bool = True
+
+    @property
+    def source(self) -> str:
+        """Return what rows are read from."""
+        return f"{'ONLY ' if self.only else ''}{relation(self.table)}"
 
     def select(self, pages: tuple[int, int | None] | None = None) -> str:
         """Return the SELECT.
@@ -109,7 +116,7 @@ class SelectPlan:
             conditions.append(f"ctid>='({first},0)'::tid")
             conditions += [f"ctid<'({end},0)'::tid"] if end is not None else []
         where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
-        return self.scope.select(self.expressions, f"(SELECT * FROM {relation(self.table)}{where}) t")  # noqa: S608 - quoted
+        return self.scope.select(self.expressions, f"(SELECT * FROM {self.source}{where}) t")  # noqa: S608 - quoted
 
     def copy_from(self) -> str:
         """Return the statement that writes what the SELECT reads, but for its options."""
@@ -181,6 +188,7 @@ def compile_table(table: Table, run: Run) -> SelectPlan:
         expressions=expressions,
         where=where,
         size=table.size,
+        only=not table.partitioned,
     )
 
 
