@@ -121,7 +121,7 @@ def _watched(run: Run, go: Callable[[], Outcome]) -> Outcome:
         return go()
     except KeyboardInterrupt:
         holds = {
-            True: "training holds the new data already",
+            True: "training's data was swapped already",
             False: "nothing was swapped: training is as it was",
             None: "what training holds is not known: its database does not answer",
         }
@@ -223,7 +223,7 @@ def rollback(site: Site = None, confirm: Confirm = None, no_input: NoInput = Fal
         _require_consent(chosen.identity, confirm, "put its previous data back", no_input=no_input)
         run = Run(cluster, name, [rollback_part(name)])
         with reporter() as shown, shown.step(f"Rollback {run.name}") as step:
-            outcome = run.go(step, Asked(requested_by="", approved_by=""))
+            outcome = _watched(run, lambda: run.go(step, Asked(requested_by="", approved_by="")))
     if as_json:
         print_json({"schema": 1, "identity": chosen.identity, "run": outcome.run, "seconds": outcome.seconds})
     say(f"{chosen.identity} has its previous data back.")

@@ -154,6 +154,7 @@ class Run:
         self._site = site
         self._parts = tuple(parts or run_parts(site))
         self._clock = clock or Clock()
+        self._before: str | None = None
         self.name = jobs.run_name(self._clock.today())
 
     def go(self, step: Step, asked: Asked) -> Outcome:
@@ -167,7 +168,7 @@ class Run:
             OperationError: With `REFRESH_FAILED`; the other jobs are deleted then, and training is what it was.
             KeyboardInterrupt: After deleting the jobs.
         """
-        begin = self._clock.now()
+        begin, self._before = self._clock.now(), self._generation()
         try:
             for part in self._parts:
                 template = self._template(part)
@@ -214,10 +215,14 @@ class Run:
         )
 
     def swapped(self) -> bool | None:
-        """Return whether training holds this run's data; None when its database does not say."""
+        """Return whether training holds other data than before; None when its database does not say."""
+        now = self._generation()
+        return None if now is None or self._before is None else now != self._before
+
+    def _generation(self) -> str | None:
         try:
-            return generation(self._cluster, self._site) == self.name
-        except Exception:
+            return generation(self._cluster, self._site)
+        except Exception:  # whatever it is, the answer is that nobody knows
             return None
 
     def _template(self, part: Part) -> Object:
@@ -331,7 +336,7 @@ class Run:
         """Return what is true of training now, for an error."""
         match self.swapped():
             case True:
-                return "training holds the new data already"
+                return "training's data was swapped already"
             case False:
                 return "training is as it was"
         return "training's database does not answer, `./careops refresh status` tells what it holds"

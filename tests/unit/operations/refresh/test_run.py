@@ -140,14 +140,19 @@ def test_the_job_that_failed_first_is_told_first(cluster):
     assert [problem.what.split("job ")[1].split(")")[0] for problem in told.value.problems] == [EXPORT, MASK]
 
 
-def test_a_failure_after_the_swap_says_that_training_holds_the_new_data(cluster):
-    cluster.rows["riverside-training", "parameters"] = (("careops.generation", RUN),)
-    with pytest.raises(OperationError, match="training holds the new data already"):
-        started(cluster, fail_mask(cluster)).go(Notes(), ASKED)
+@pytest.mark.parametrize("now", [(("careops.generation", RUN),), ()], ids=["a refresh", "a rollback"])
+def test_a_failure_after_the_swap_says_that_it_was_swapped(cluster, now):
+    def act():
+        cluster.rows["riverside-training", "parameters"] = now
+        fail_mask(cluster)()
+
+    with pytest.raises(OperationError, match="training's data was swapped already"):
+        started(cluster, act).go(Notes(), ASKED)
 
 
 def test_a_database_that_does_not_answer_is_not_taken_for_one_that_was_not_swapped(cluster):
-    run = started(cluster)
+    run = started(cluster, finished(cluster))
+    run.go(Notes(), ASKED)
     assert run.swapped() is False
     del cluster.rows["riverside-training", "parameters"]
     assert run.swapped() is None
