@@ -170,7 +170,9 @@ def scope_of(read: Read, environments: Sequence[Environment], *, named: bool, de
         if namespace not in listed and (named or stack in deployed)
     )
     if named:
-        judged = tuple(name for name in own if name in listed)
+        # Where data is masked belongs to prod's isolation, and is judged with it.
+        inner = [naming.refresh_namespace(each.site) for each in environments if each.name == "prod"]
+        judged = tuple(name for name in (*own, *inner) if name in listed)
     else:
         ours = {naming.OPERATOR_NAMESPACE, *own}
         labels = {naming.SITE_LABEL, naming.CLASSIFICATION_LABEL}

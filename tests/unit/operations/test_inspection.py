@@ -195,6 +195,11 @@ def test_named_environments_alone_are_looked_at(look, cluster):
     assert "riverside-old" in look().scope.judged, "an environment without settings is still ours"
 
 
+def test_where_data_is_masked_is_judged_with_prod(look, cluster):
+    cluster.namespaces |= {"riverside-prod": LABELS, "riverside-refresh": LABELS}
+    assert look(named=True).scope.judged == ("riverside-dev", "riverside-prod", "riverside-refresh")
+
+
 def test_secrets_are_not_even_read(look, cluster):
     look()
     assert not [path for path in cluster.asked if path.endswith(("/secrets", "/events"))]
