@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+import yaml
 
 from infra.model import Refresh
 from infra.plans.sizes import peak_demand
@@ -91,7 +92,9 @@ def test_a_quota_that_cannot_hold_a_run_is_refused(checkout, environment):
 
 
 def test_a_site_may_have_none(checkout):
-    checkout.edit(SITE, refresh=...)
+    # Other sections of a site may need the refresh: they go with it.
+    plain = {key: ... for key in yaml.safe_load((checkout.root / SITE).read_text()) if key in ("refresh", "sandbox")}
+    checkout.edit(SITE, **plain)
     assert load_stack(checkout.root, "training").site.refresh is None
 
 
