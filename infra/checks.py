@@ -82,7 +82,23 @@ def check_site(site: SiteSettings, file_stem: str) -> list[Problem]:
         problems += [
             Problem(path=field, message=f"lists {value!r} twice", action="Remove one of them.") for value in twice
         ]
+    problems += _sandbox_problems(site)
     return problems + ([] if site.refresh is None else list(_refresh_problems(site.refresh)))
+
+
+def _sandbox_problems(site: SiteSettings) -> Iterator[Problem]:
+    if site.sandbox is not None and site.refresh is None:
+        message = "takes requests for a refreshed training, but the site has no refresh"
+        yield Problem(path="sandbox", message=message, action="Write refresh: as well, or remove sandbox:.")
+    for index, freeze in enumerate(site.freezes):
+        if freeze.last_day < freeze.first_day:
+            message = f"is {freeze.last_day}, before its first day {freeze.first_day}: it freezes nothing"
+            action = "Exchange the two, or correct the year."
+            yield Problem(path=f"freezes[{index}].last_day", message=message, action=action)
+    days = [freeze.first_day for freeze in site.freezes]
+    for day in sorted({day for day in days if days.count(day) > 1}):
+        message = f"has two entries that begin on {day}: a calendar could not tell them apart"
+        yield Problem(path="freezes", message=message, action="Make them one.")
 
 
 def _refresh_problems(refresh: Refresh) -> Iterator[Problem]:

@@ -19,6 +19,7 @@ _REGION = re.compile(r"^[a-z]{2,}(-[a-z0-9]+)+$")
 _MODULE = re.compile(r"^[a-z][a-z0-9_]*$")
 _LANGUAGE = re.compile(r"^[a-z]{2,3}(_[A-Z]{2})?$")
 _GROUP = re.compile(r"^[a-z][a-z0-9_]*\.[a-zA-Z0-9_]+$")
+_PEOPLE = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._@/:-]{0,127}$")
 _CRON_FIELD = re.compile(r"^(\*|[0-9]+(-[0-9]+)?)(/[0-9]+)?$")
 # Lowest and highest value of each field of a schedule: minute, hour, day of the month, month, day of the week.
 _CRON_RANGES = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 6))
@@ -126,6 +127,14 @@ def _group(value: str) -> str:
     return value
 
 
+def _people(value: str) -> str:
+    if not _PEOPLE.match(value) or value.startswith("system:"):
+        message = f"{value!r} cannot be a group of people"
+        action = "Write the group as the cluster knows it, such as riverside-trainers; system: is Kubernetes' own."
+        raise _fault(message, action)
+    return value
+
+
 def _schedule(value: str) -> str:
     fields = value.split()
     if len(fields) != len(_CRON_RANGES) or not all(map(_fits, fields, _CRON_RANGES)):
@@ -153,6 +162,7 @@ ModuleName = Annotated[str, AfterValidator(_module)]
 Language = Annotated[str, AfterValidator(_language)]
 ParameterName = Annotated[str, AfterValidator(_parameter)]
 GroupName = Annotated[str, AfterValidator(_group)]
+PeopleGroup = Annotated[str, AfterValidator(_people)]
 Schedule = Annotated[str, AfterValidator(_schedule)]
 Country = Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
 Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]

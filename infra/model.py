@@ -19,6 +19,7 @@ from infra.fields import (  # noqa: TC001 - pydantic reads these annotations at 
     Memory,
     ModuleName,
     ParameterName,
+    PeopleGroup,
     Port,
     Region,
     Schedule,
@@ -238,6 +239,29 @@ class Refresh(_Settings):
     sizes: RefreshSizes = Field(default=RefreshSizes(), description="What a run takes from the cluster.")
 
 
+class Sandbox(_Settings):
+    """How trainers ask for a refreshed training environment, and who decides."""
+
+    trainers: tuple[PeopleGroup, ...] = Field(
+        min_length=1, description="Groups of people who may ask, as the cluster knows them, such as riverside-trainers."
+    )
+    approvers: tuple[PeopleGroup, ...] = Field(
+        min_length=1, description="Groups of people who may approve; nobody approves what they asked for themselves."
+    )
+    longest_hours: int = Field(default=10, ge=1, le=16, description="Class hours of one day at most.")
+    longest_days: int = Field(default=5, ge=1, le=31, description="Days of one class at most.")
+    ahead_days: int = Field(default=365, ge=7, le=730, description="How many days ahead a class may be asked for.")
+    keep_days: int = Field(default=7, ge=0, le=90, description="Days after the last class until a sandbox expires.")
+
+
+class Freeze(_Settings):
+    """Days on which training is not to change, in the site's time zone."""
+
+    first_day: date = Field(description="First day, such as 2026-12-21.")
+    last_day: date = Field(description="Last day, itself included, such as 2027-01-03.")
+    reason: str = Field(min_length=3, max_length=120, description="Why, such as Year-end closing.")
+
+
 class SiteSettings(_Settings):
     """A site: what its four environments have in common."""
 
@@ -255,6 +279,10 @@ class SiteSettings(_Settings):
     refresh: Refresh | None = Field(
         default=None, description="How training is filled with masked data from prod; null is not at all."
     )
+    sandbox: Sandbox | None = Field(
+        default=None, description="How trainers ask for a refreshed training environment; null is not at all."
+    )
+    freezes: tuple[Freeze, ...] = Field(default=(), description="Days without classes and without refreshes asked for.")
 
 
 class OperatorSettings(_Settings):

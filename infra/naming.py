@@ -45,6 +45,11 @@ REFRESH_EVIDENCE_KEY = "refresh-evidence-key"
 REFRESH_CATALOGUE = "refresh-catalogue"
 REFRESH_ROLE_SECRET = "refresh-role"  # noqa: S105
 REFRESH_LOGINS_SECRET = "refresh-logins"  # noqa: S105
+# Requests for a training sandbox: two Roles and the rules in force in training, one guard for the cluster.
+SANDBOX_TRAINER = "careops-trainer"
+SANDBOX_APPROVER = "careops-training-approver"
+SANDBOX_RULES = "sandbox-rules"
+SANDBOX_GUARD = "careops-sandbox-requests"
 # Suffixes CloudNativePG appends to a cluster's name (its api/v1 constants).
 POSTGRESQL_PRIMARY_SERVICE = f"{POSTGRESQL}-rw"
 POSTGRESQL_APPLICATION_SECRET = f"{POSTGRESQL}-app"

@@ -34,6 +34,8 @@ KUBERNETES_TYPES = {
     "kubernetes:scheduling.k8s.io/v1:PriorityClass": _ECHO,
     "kubernetes:apiextensions.k8s.io/v1:CustomResourceDefinition": _ECHO,
     "kubernetes:admissionregistration.k8s.io/v1:MutatingWebhookConfiguration": _ECHO,
+    "kubernetes:admissionregistration.k8s.io/v1:ValidatingAdmissionPolicy": _ECHO,
+    "kubernetes:admissionregistration.k8s.io/v1:ValidatingAdmissionPolicyBinding": _ECHO,
     "kubernetes:admissionregistration.k8s.io/v1:ValidatingWebhookConfiguration": _ECHO,
     "kubernetes:postgresql.cnpg.io/v1:Cluster": _ECHO,
     "pulumi:providers:kubernetes": _ECHO,

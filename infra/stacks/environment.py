@@ -17,7 +17,9 @@ from infra.components.mail_sink import MailSink, MailSinkArgs
 from infra.components.odoo import Odoo, OdooArgs
 from infra.components.postgres_cluster import PostgresCluster, PostgresClusterArgs
 from infra.components.refresh import RefreshSource, RefreshSourceArgs, RefreshTarget, RefreshTargetArgs
+from infra.components.sandbox import SandboxAccess, SandboxAccessArgs
 from infra.plans import refresh as refreshing
+from infra.plans import sandbox as sandboxing
 from infra.plans.boundary import quota_limits
 from infra.plans.database import DatabasePlan
 from infra.plans.network import environment_flows, policies
@@ -49,6 +51,7 @@ class EnvironmentStack:
         odoo: Its Odoo.
         edge: Its way in.
         refresh: Its part of the refresh of training: none in dev and test, nor where the site has none.
+        sandbox: Who may ask for a refreshed training: in training only, and where the site takes requests.
     """
 
     boundary: EnvironmentBoundary
@@ -59,6 +62,7 @@ class EnvironmentStack:
     odoo: Odoo
     edge: EdgeProxy
     refresh: RefreshSource | RefreshTarget | None = None
+    sandbox: SandboxAccess | None = None
 
 
 def declare_environment(stack: StackSettings, facts: ClusterFacts, provider: kubernetes.Provider) -> EnvironmentStack:
@@ -127,7 +131,30 @@ def declare_environment(stack: StackSettings, facts: ClusterFacts, provider: kub
         odoo=odoo,
         edge=edge,
     )
-    return dataclasses.replace(declared, refresh=_refresh(stack, facts, declared, opts))
+    return dataclasses.replace(
+        declared,
+        refresh=_refresh(stack, facts, declared, opts),
+        sandbox=_sandbox(stack, facts, declared, opts),
+    )
+
+
+def _sandbox(
+    stack: StackSettings, facts: ClusterFacts, declared: EnvironmentStack, opts: pulumi.ResourceOptions
+) -> SandboxAccess | None:
+    """Declare who may ask for a refreshed training."""
+    settings = stack.site.sandbox
+    if settings is None or stack.site.refresh is None or stack.settings.environment != "training":
+        return None
+    return SandboxAccess(
+        "sandbox",
+        SandboxAccessArgs(
+            naming=stack.naming,
+            namespace=declared.boundary.namespace,
+            groups=sandboxing.groups_of(settings),
+            rules=sandboxing.rules_document(stack, facts),
+        ),
+        opts,
+    )
 
 
 def _refresh(

@@ -1,4 +1,4 @@
-"""What every environment shares: the PostgreSQL operator and the priorities."""
+"""What every environment shares: the PostgreSQL operator, the priorities, the kind of trainers' requests."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pulumi
 
 from infra.components.postgres_operator import PostgresOperator, PostgresOperatorArgs
 from infra.components.priorities import Priorities, PrioritiesArgs
+from infra.components.sandbox import SandboxRequests, SandboxRequestsArgs
 from infra.plans.network import operator_flows, policies
 from infra.plans.operator import MANIFEST, plan_operator, read_manifest
 from infra.plans.priorities import PRIORITIES
@@ -29,10 +30,12 @@ class PlatformStack:
     Attributes:
         priorities: Who is served first.
         operator: What runs every environment's PostgreSQL.
+        sandbox: What keeps trainers' requests.
     """
 
     priorities: Priorities
     operator: PostgresOperator
+    sandbox: SandboxRequests
 
 
 def declare_platform(settings: PlatformSettings, facts: ClusterFacts, provider: kubernetes.Provider) -> PlatformStack:
@@ -54,4 +57,5 @@ def declare_platform(settings: PlatformSettings, facts: ClusterFacts, provider: 
         # The operator's pods name one of the classes.
         pulumi.ResourceOptions(providers=[provider], depends_on=[priorities]),
     )
-    return PlatformStack(priorities=priorities, operator=operator)
+    sandbox = SandboxRequests("sandbox", SandboxRequestsArgs(), opts)
+    return PlatformStack(priorities=priorities, operator=operator, sandbox=sandbox)

@@ -48,7 +48,7 @@ def test_no_service_is_waited_for_by_the_deployment_behind_it(platform):
 
 
 def test_definitions_are_passed_on_as_they_were_published(platform):
-    (version,) = platform.of("CustomResourceDefinition")[0].spec["versions"]
+    (version,) = platform.named("CustomResourceDefinition", "clusters.postgresql.cnpg.io").spec["versions"]
     schema = version["schema"]["openAPIV3Schema"]
     assert schema["properties"]["spec"] == {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
 

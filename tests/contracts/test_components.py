@@ -57,6 +57,8 @@ def test_there_are_as_many_components_as_the_platform_is_made_of():
         "Priorities",
         "RefreshSource",
         "RefreshTarget",
+        "SandboxAccess",
+        "SandboxRequests",
     }
 
 
