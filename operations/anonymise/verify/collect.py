@@ -206,10 +206,15 @@ class _Once:
         self._pairs.clear()
 
 
-def shipped(table: Table, schema: Schema) -> str:
+def shipped(table: Table, schema: Schema, *, unsigned: bool = False) -> str:
     """Return SQL that is true of a row `t` that an installed module made and nobody edited; empty when none can be.
 
     It is what the rule `shipped` asks of a row before it lets a value stay.
+
+    Args:
+        table: The table.
+        schema: Of the database.
+        unsigned: Also rows that no user wrote: Odoo's own description of its models.
     """
     if not {"ir_model_data", "ir_module_module"} <= set(schema.tables):
         return ""
@@ -219,10 +224,13 @@ def shipped(table: Table, schema: Schema) -> str:
     models = sorted({each.model for each in fields.values()}) or [table.name.replace("_", ".")]
     names = ", ".join("'" + model.replace("'", "''") + "'" for model in models)
     return (
-        "(coalesce(t.write_uid, 0) = 1 AND t.id IN (SELECT d.res_id FROM public.ir_model_data d "
+        f"(coalesce(t.write_uid, {int(unsigned)}) = 1 AND t.id IN (SELECT d.res_id FROM public.ir_model_data d "
         "JOIN public.ir_module_module m ON m.name = d.module AND m.state = 'installed' "
         f"WHERE d.model IN ({names})))"
     )
+
+
+_OWN_NAMES = "EXISTS (SELECT FROM public.ir_module_module m WHERE m.name = t.module AND m.state = 'installed')"
 
 
 def product_text(schema: Schema, catalogue: Catalogue) -> Iterator[tuple[Table, list[str], str]]:
@@ -234,7 +242,7 @@ def product_text(schema: Schema, catalogue: Catalogue) -> Iterator[tuple[Table, 
     """
     classes = {Classification.PUBLIC, Classification.TECHNICAL, Classification.INTERNAL}
     for table in schema.tables.values():
-        made = shipped(table, schema)
+        made = _OWN_NAMES if table.name == "ir_model_data" else shipped(table, schema, unsigned=True)
         lines = {column.name: catalogue.column(table.name, column.name) for column in table.columns}
         wanted = [
             column.name

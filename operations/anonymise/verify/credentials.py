@@ -33,6 +33,10 @@ SHORTEST = 4
 """Shorter texts ("no", "1") are no credential."""
 
 
+SHORTEST_SECRET = 8
+"""Shorter parameters ("True", "90") are settings about secrets."""
+
+
 def survivors(pair: Pair) -> Looked:
     """Search every credential of the source among everything of the target that can be one.
 
@@ -42,7 +46,9 @@ def survivors(pair: Pair) -> Looked:
     for table, column in _places(pair.before, pair.catalogue):
         real |= set(_values(pair.source, table, column))
     parameters = _parameters(pair.source, pair.before)
-    secret = {hash(value) for key, value in parameters if _BY_PARAMETER.search(key.lower())}
+    secret = {
+        hash(value) for key, value in parameters if _BY_PARAMETER.search(key.lower()) and len(value) >= SHORTEST_SECRET
+    }
     real |= secret
     findings, searched = [], 0
     for table, column in _places(pair.after, pair.catalogue):

@@ -7,9 +7,10 @@ What a finding is
     passages of free text that exactly one row has. Anywhere in the target, a strong value is a finding.
 
     A value is **weak** when others have it: names made only of words of the public lists (the masking makes exactly
-    such names, so "Jean Martin" in training says nothing), short numbers, document numbers (the masking exchanges
-    them among the rows). A weak value is a finding only as a **link**: the row of the target with the same primary
-    key as a row of the source that holds the value holds it too. So the row still tells whose it is.
+    such names, so "Jean Martin" in training says nothing), short numbers, two or three words of free text, document
+    numbers (the masking exchanges them among the rows). A weak value is a finding only as a **link**: the row of the
+    target holds what the row of the source with the same primary key holds in a column that identifies somebody. So
+    the row still tells whose it is.
 
     A keyed random choice hits the real value by chance: one in (languages x first names x last names) for names. In
     columns whose rule makes a choice, as many links as chance gives with a probability of 1 in a million are
@@ -41,7 +42,7 @@ from operations.anonymise.rules.words import Kind
 from operations.anonymise.verify.collect import Dictionary, collect, ordinary_words, product_text
 from operations.anonymise.verify.report import Finding, Looked
 from operations.anonymise.verify.text import prefix_keys, see
-from operations.anonymise.verify.values import What
+from operations.anonymise.verify.values import What, what_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -73,6 +74,23 @@ class _Found:
 
 
 @dataclass(frozen=True, kw_only=True)
+class _Before:
+    """The table as the source has it, or None."""
+
+    table: Table | None
+    catalogue: Catalogue
+
+    def personal(self) -> list[Column]:
+        """Return the columns whose values identify somebody."""
+        found = []
+        for column in searchable(self.table) if self.table else ():
+            line = self.catalogue.column(self.table.name, column.name) if self.table else None
+            if line is not None and what_of(line) is not None:
+                found.append(column)
+        return found
+
+
+@dataclass(frozen=True, kw_only=True)
 class _Link:
     row: str
     column: str
@@ -99,7 +117,8 @@ def check(
     dictionary = build(source, schemas[0], catalogue)
     found = _Found()
     for table in schemas[1].tables.values():
-        _table((source, target), (schemas[0].tables.get(table.name), table), dictionary, found)
+        before = _Before(table=schemas[0].tables.get(table.name), catalogue=catalogue)
+        _table((source, target), (before, table), dictionary, found)
     searched = _files(files, dictionary, found)
     chance = {place: n for place, n in found.linked.items() if n <= _by_chance(place, catalogue, found)}
     hits = found.strong + Counter({place: n for place, n in found.linked.items() if place not in chance})
@@ -139,7 +158,7 @@ def searchable(table: Table) -> list[Column]:
 
 def _table(
     connections: tuple[psycopg.Connection[Any], psycopg.Connection[Any]],
-    tables: tuple[Table | None, Table],
+    tables: tuple[_Before, Table],
     dictionary: Dictionary,
     found: _Found,
 ) -> None:
@@ -148,7 +167,9 @@ def _table(
     if not columns:
         return
     names = [column.name for column in columns]
-    keyed = bool(table.primary_key) and before is not None and before.primary_key == table.primary_key
+    personal = before.personal()
+    known = before.table is not None and before.table.primary_key == table.primary_key
+    keyed = known and bool(table.primary_key)
     place = _key(table) if keyed else "''"
     wanted = ", ".join(map(cell, columns))
     links: list[_Link] = []
@@ -158,14 +179,14 @@ def _table(
         found.by_table[table.name] += block.count(b"\n")
         for row in _suspects(block, dictionary):
             links += _row(row, table.name, names, dictionary, found)
-        if not keyed:
-            found.unplaced += len(links)
+        if not keyed or not personal:  # a row that is about nobody links to nobody
+            found.unplaced += 0 if keyed else len(links)
             links.clear()
         while len(links) >= LINKS:
-            _compare(source, before, links[:LINKS], (dictionary, found))
+            _compare(source, (table, personal), links[:LINKS], (dictionary, found))
             del links[:LINKS]
     if links:
-        _compare(source, before, links, (dictionary, found))
+        _compare(source, (table, personal), links, (dictionary, found))
 
 
 def cell(column: Column) -> str:
@@ -222,14 +243,15 @@ def _row(row: str, table: str, names: list[str], dictionary: Dictionary, found: 
 
 
 def _compare(
-    source: psycopg.Connection[Any], table: Table | None, links: list[_Link], state: tuple[Dictionary, _Found]
+    source: psycopg.Connection[Any],
+    of: tuple[Table, list[Column]],
+    links: list[_Link],
+    state: tuple[Dictionary, _Found],
 ) -> None:
-    """Count the weak values that the same row of the source holds."""
-    if table is None:
-        return
-    dictionary, found = state
+    """Count the weak values that the same row of the source holds in a column that identifies somebody."""
+    (table, personal), (dictionary, found) = of, state
     rows = sorted({link.row for link in links})
-    wanted = ", ".join(map(cell, searchable(table)))
+    wanted = ", ".join(map(cell, personal))
     if len(table.primary_key) == 1:  # by the index
         column = table.column(table.primary_key[0])
         condition = f"{quoted(table.primary_key[0])} = ANY(%s::text[]::{column.type if column else 'text'}[])"

@@ -21,6 +21,9 @@ _SPAN = re.compile(r"</?(?:b|i|u|em|strong|span|a|font|mark|small|sub|sup)\b[^<>
 _COPY_ESCAPE = re.compile(r"\\+[nrtbfv]?")
 _PERCENT = (("%20", " "), ("%40", "@"), ("%2b", "+"), ("%2B", "+"))
 
+ATTRIBUTES = "\x1f"
+"""Stands between a text and the tags that were in it."""
+
 SEQUENCE = 8
 """Tokens of a longer value that are compared; eight words in a row are nobody else's by chance."""
 
@@ -46,7 +49,7 @@ def plain(text: str) -> str:
         text = html.unescape(text)
     if "<" in text:
         attributes = " ".join(_TAG.findall(text))
-        text = f"{_TAG.sub(' ', _SPAN.sub('', text))} {attributes}"
+        text = f"{_TAG.sub(' ', _SPAN.sub('', text))}{ATTRIBUTES}{attributes}"
     return text
 
 

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 from operations.anonymise.model import Classification, SafeHarbor
 from operations.anonymise.rules.grammar import RuleError, parse
 from operations.anonymise.rules.lists import LANGUAGES, Lists, filler
+from operations.anonymise.rules.people import KEPT_LOGINS
 from operations.anonymise.verify.text import (
+    ATTRIBUTES,
     LONGEST_NUMBER,
     SEQUENCE,
     SHORTEST_NUMBER,
@@ -76,8 +78,8 @@ STRONG_DIGITS = 10
 """Digits from which on a bare number is: there are too few shorter ones for millions of people."""
 SHORTEST = 5
 """Shorter identifiers and words stand in any text, so finding one says nothing."""
-WINDOW_LEAST = 4
-"""Words from which on a passage of free text is looked for."""
+WINDOW_LEAST = 6
+"""Words from which on a passage of free text is looked for everywhere."""
 _RESERVED = {("example", name) for name in ("com", "org", "net", "invalid")}
 _SCHEMES = frozenset({"http", "https", "www", "mailto"})
 _NOT_ALNUM = re.compile(r"[\W_]+")
@@ -150,9 +152,11 @@ def _leaves(document: Any) -> Iterator[str]:  # noqa: ANN401 - JSON is of any sh
 
 def entries(what: What, value: str) -> Iterator[Entry]:
     """Yield what is looked for of a value."""
+    if value in KEPT_LOGINS:  # every Odoo has them
+        return
     text = plain(value)
     made = _MAKERS.get(what)
-    return made(text) if made else _identifier(what, text)
+    yield from made(text) if made else _identifier(what, text)
 
 
 def _email(text: str) -> Iterator[Entry]:
@@ -165,13 +169,13 @@ def _email(text: str) -> Iterator[Entry]:
 
 def _quasi(text: str) -> Iterator[Entry]:
     words = tuple(tokens(text))[:SEQUENCE]
-    if len(words) > 1 and not set(words) <= public_words():
+    if len(words) > 1 and len("".join(words)) >= SHORTEST and not set(words) <= public_words():
         yield Entry(what=What.QUASI, sequence=words, once=True)
 
 
 def _document(text: str) -> Iterator[Entry]:
     words = tuple(tokens(text))[:SEQUENCE]
-    if len("".join(words)) >= SHORTEST:
+    if len("".join(words)) >= SHORTEST and any(map(str.isdigit, "".join(words))):
         yield Entry(what=What.DOCUMENT, sequence=words, weak=True)
 
 
@@ -226,6 +230,7 @@ def _ip(text: str) -> Iterator[Entry]:
         try:
             address = ipaddress.ip_address(part)
         except ValueError:
+            yield from _identifier(What.IP, part)
             continue
         if not address.is_loopback and not address.is_unspecified:
             yield Entry(what=What.IP, sequence=tuple(tokens(part)), weak=not address.is_global)
@@ -233,8 +238,10 @@ def _ip(text: str) -> Iterator[Entry]:
 
 def _passages(text: str) -> Iterator[Entry]:
     """Yield the beginning, the middle and the end of a text: what is copied in part still has one of them."""
-    words = tokens(text)
-    if len(words) < WINDOW_LEAST:
+    words = tokens(text.partition(ATTRIBUTES)[0])  # the order of tags is nobody's
+    if len(words) < WINDOW_LEAST:  # anybody may write two words, so only the same row tells
+        if len("".join(words)) >= STRONG_CHARACTERS and not set(words) <= public_words():
+            yield Entry(what=What.FREE_TEXT, sequence=tuple(words), weak=True)
         return
     starts = {0, max(0, (len(words) - SEQUENCE) // 2), max(0, len(words) - SEQUENCE)}
     for start in starts:

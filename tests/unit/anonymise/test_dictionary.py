@@ -125,10 +125,19 @@ def test_any_value_gives_entries_or_none_but_never_an_error(value: str, what: Wh
         assert all(entry.sequence)
 
 
-@given(words=st.lists(WORDS, min_size=4, max_size=30), before=st.lists(WORDS, max_size=5))
+@given(words=st.lists(WORDS, min_size=6, max_size=30), before=st.lists(WORDS, max_size=5))
 def test_a_passage_that_was_copied_whole_is_found(words: list[str], before: list[str]):
     text = " ".join(words)
     assert _strong(_dictionary((What.FREE_TEXT, text)), " ".join([*before, text])) == {What.FREE_TEXT}
+
+
+def test_a_few_words_of_free_text_are_weak_and_markup_is_no_text():
+    assert all(entry.weak for entry in entries(What.FREE_TEXT, "called about zwartkruis"))
+    assert list(entries(What.FREE_TEXT, "<ul><li></li><li></li><li></li><li></li></ul>")) == []
+
+
+def test_log_in_names_that_every_odoo_has_are_nobodys():
+    assert list(entries(What.EMAIL, "portaltemplate")) == []
 
 
 @given(text=st.text(max_size=300))
