@@ -36,6 +36,8 @@ _DUMP = (
     *("--format=custom", "--compress=none", "--no-owner", "--no-privileges", "--no-comments"),
     *("--no-security-labels", "--no-publications", "--no-subscriptions", "--no-tablespaces", "--no-large-objects"),
     *("--exclude-schema=careops_*", "--lock-wait-timeout=60s"),
+    # The operator puts it into every database it runs; only a superuser may create it, and the copy audits nothing.
+    "--exclude-extension=pgaudit",
 )
 _RESTORE = ("--no-owner", "--no-privileges", "--exit-on-error", "--transaction-size=200")
 _STORED = re.compile(r"[0-9a-f]{2}/[0-9a-f]{40}", re.ASCII)

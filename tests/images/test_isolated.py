@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 import pytest
 
 from odoo_image import specs
+from operations.anonymise.snapshot import _DUMP, _RESTORE
 from operations.refresh.keys import new_password, server_files
 from tests.images.support import ODOO_UID, POSTGRESQL_UID, paths, unpack
 from toolchain.images.sandbox import Bind, Inside, Session, Tree, scratch
@@ -207,6 +208,60 @@ def test_the_role_can_do_what_a_restore_needs(server):
 def test_the_role_reads_no_file_and_starts_no_program(server):
     for statement in ("SELECT pg_read_file('/run/careops/tls/tls.key')", "COPY (SELECT 1) TO PROGRAM 'cat'"):
         assert "permission denied" in server.sql(statement).stderr
+
+
+# -- what is restored into it --------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def prod(server):
+    """A PostgreSQL as the operator runs prod's: the audit extension is in its database, and a role may read it all."""
+    place, sockets = f"{server.fresh('prod')}/cluster", "/var/lib/postgresql"
+    options = f"-k {sockets} -c listen_addresses= -c port=5433 -c shared_preload_libraries=pgaudit -c pgaudit.log=ddl"
+    script = (
+        f"initdb -D {place} -U postgres -A trust --no-sync -E UTF8 --locale=C.UTF-8 >/dev/null && "
+        f"pg_ctl -D {place} -l /tmp/prod.log -w -o '{options}' start >/dev/null"
+    )
+    inside(server, script)
+    statements = (
+        "CREATE ROLE odoo LOGIN CREATEDB",
+        "CREATE ROLE refresh_source LOGIN IN ROLE pg_read_all_data",
+        "CREATE DATABASE odoo OWNER odoo",
+    )
+    for statement in statements:
+        inside(server, f'psql -Xq -h {sockets} -p 5433 -U postgres -c "{statement}"')
+    content = (
+        "CREATE EXTENSION pgaudit; CREATE EXTENSION pg_trgm; CREATE EXTENSION unaccent; SET ROLE odoo; "
+        "CREATE TABLE res_partner (id serial PRIMARY KEY, name text); "
+        "INSERT INTO res_partner (name) SELECT 'x' FROM generate_series(1, 1000); "
+        "CREATE INDEX ON res_partner USING gin (name gin_trgm_ops)"
+    )
+    inside(server, f'psql -Xq -v ON_ERROR_STOP=1 -h {sockets} -p 5433 -U postgres -d odoo -c "{content}"')
+    yield f"host={sockets} port=5433 user=refresh_source dbname=odoo"
+    inside(server, f"pg_ctl -D {place} -m immediate stop >/dev/null")
+
+
+def inside(server, script, **environment):
+    """Run a shell script beside the server, as its user."""
+    argv = ("/bin/sh", "-c", script)
+    env = {"PATH": PATH, **environment}
+    done = server.session.run(Inside(tree=server.tree, argv=argv, uid=POSTGRESQL_UID, env=env))
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout.strip()
+
+
+def test_what_the_export_dumps_of_prod_is_restored_by_a_role_without_rights(server, prod):
+    """The operator puts pgaudit into every database; nobody but a superuser may create it, and here nobody is one."""
+    target = (
+        f"host={HOST} hostaddr=127.0.0.1 dbname=source user=source sslmode=verify-full"
+        " sslrootcert=/run/careops/tls/ca.crt"
+    )
+    dump, restore = " ".join(_DUMP), " ".join(_RESTORE)
+    script = f"pg_dump {dump} --dbname='{prod}' | pg_restore {restore} --dbname='{target}'"
+    inside(server, script, PGPASSWORD=server.password)
+    assert server.sql("SELECT count(*), max(id) FROM res_partner").stdout.strip() == "1000|1000"
+    assert server.sql("SELECT nextval('res_partner_id_seq')").stdout.strip() == "1001"
+    assert server.sql("SELECT extname FROM pg_extension WHERE extname = 'pgaudit'").stdout.strip() == ""
 
 
 # -- what does not start -------------------------------------------------------------------------------------------
