@@ -209,7 +209,7 @@ def test_the_migration_waits_for_database_secrets_and_filestore(environment):
         secrets,
         *environment.of("Cluster"),
         *environment.of("PersistentVolumeClaim"),
-        *environment.of("ConfigMap"),
+        environment.named("ConfigMap", "odoo-settings"),
     ]
     assert {resource.urn for resource in needed} <= set(migration.dependencies)
 
