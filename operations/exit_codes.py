@@ -22,6 +22,7 @@ class ExitCode(IntEnum):
     UNHEALTHY = 11
     TESTS_FAILED = 12
     REFRESH_FAILED = 13
+    NOT_ALLOWED = 14
     INTERRUPTED = 130
 
 
@@ -40,6 +41,7 @@ MEANING: dict[ExitCode, str] = {
     ExitCode.UNHEALTHY: "everything is deployed, but something does not answer",
     ExitCode.TESTS_FAILED: "a check or a test failed",
     ExitCode.REFRESH_FAILED: "the refresh or its rollback failed; training is as it was unless said otherwise",
+    ExitCode.NOT_ALLOWED: "you have not the right to do that, or a second person has to; nothing was changed",
     ExitCode.INTERRUPTED: "interrupted; run the same command again, it continues",
 }
 
