@@ -268,10 +268,9 @@ def check(
         for block in blocks(target, query):
             rows += block.count(b"\n")
             for needle, column in _in_block(block, needles):
-                name = columns[column].name if column >= 0 else ""
-                found[table.name, name, needles[needle].place.place] += 1
+                found[table.name, columns[column].name, needles[needle].place.place] += 1
     for name, content in files:
-        for needle in _needles(name + " " + content.decode("utf-8", "ignore")) & set(needles):
+        for needle in _needles(name + " " + content.decode("utf-8", "ignore")) & needles.keys():
             found["filestore", "", needles[needle].place.place] += 1
     for canary in planted.canaries:
         if canary.place.kind == "date" and _has_day(target, schema, canary):
@@ -286,21 +285,18 @@ def check(
 
 def _needles(text: str) -> set[str]:
     lowered = text.lower()
-    return {*_SEARCH.findall(lowered), *(_SEARCH.findall(_SEPARATORS.sub("", lowered)) if "9990" in lowered else ())}
+    return {*_SEARCH.findall(lowered), *_SEARCH.findall(_SEPARATORS.sub("", lowered))}
 
 
 def _in_block(block: bytes, needles: Mapping[str, Canary]) -> list[tuple[str, int]]:
     """Return canaries in a block of rows, each with the position of its column."""
     text = block.decode("utf-8", "replace")
-    bare = _SEPARATORS.sub("", text.lower())
-    if not {*_SEARCH.findall(text.lower()), *_SEARCH.findall(bare)} & set(needles):
+    if not _needles(text) & needles.keys():
         return []
     hits = []
     for row in text.split("\n"):
         for column, value in enumerate(row.split("\t")):
-            lowered = value.lower()
-            seen = {*_SEARCH.findall(lowered), *_SEARCH.findall(_SEPARATORS.sub("", lowered))}
-            hits += [(needle, column) for needle in seen & set(needles)]
+            hits += [(needle, column) for needle in _needles(value) & needles.keys()]
     return hits
 
 

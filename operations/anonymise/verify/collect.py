@@ -3,7 +3,7 @@
 # ruff: noqa: S608 - identifiers are quoted, the rest is this package's own text
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -72,8 +72,8 @@ class Dictionary:
 class _Making:
     prefixes: Keys = field(default_factory=Keys)
     whole: Keys = field(default_factory=Keys)
-    strong: dict[What, Keys] = field(default_factory=dict)
-    weak: dict[What, Keys] = field(default_factory=dict)
+    strong: defaultdict[What, Keys] = field(default_factory=lambda: defaultdict(Keys))
+    weak: defaultdict[What, Keys] = field(default_factory=lambda: defaultdict(Keys))
     holders: Counter[str] = field(default_factory=Counter)
     values: int = 0
 
@@ -81,7 +81,7 @@ class _Making:
         """Add one sequence."""
         self.prefixes.add(key(sequence[:PREFIX]))
         self.whole.add(key(sequence))
-        (self.weak if weak else self.strong).setdefault(what, Keys()).add(key(sequence))
+        (self.weak if weak else self.strong)[what].add(key(sequence))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,7 +202,7 @@ class _Once:
             if prefix is not None:
                 making.prefixes.add(prefix)
                 making.whole.add(whole)
-                making.strong.setdefault(what, Keys()).add(whole)
+                making.strong[what].add(whole)
         self._pairs.clear()
 
 
