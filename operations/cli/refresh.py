@@ -10,15 +10,7 @@ import typer
 from operations.cli.options import AsJson, NoInput
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from infra.settings import StackSettings
-    from operations.refresh.cluster import Cluster
     from operations.refresh.jobs import JobState
-    from operations.refresh.plan import Plan
-    from operations.refresh.run import Outcome, Run
-    from operations.session import Session
-    from toolchain.progress import Reporter
 
 app = typer.Typer(
     help="Fill training with masked data from prod, prove it, and undo it.",
@@ -61,95 +53,19 @@ def training(
     for `careops refresh rollback`. When anything fails, or on Ctrl-C, nothing is replaced (exit code 13, or 130).
     Refused with exit code 9 while another refresh runs.
     """
-    from operations import live
+    import getpass
+
     from operations.cli.current import session
-    from operations.cli.output import print_json
-    from operations.cli.progress import reporter
-    from operations.refresh import plan as planning
-    from operations.refresh.cluster import live_cluster
+    from operations.cli.refreshing import fill, tell
+    from operations.refresh.run import Asked
     from operations.refresh.sites import training_of
 
-    current = session()
+    current, who = session(), getpass.getuser()
     chosen = training_of(current.paths.root, site)
-    cluster, name = live_cluster(current), chosen.site.name
-    with live.platform_lock(current):
-        planning.refuse_unless_ready(cluster, name)
-        plan = planning.make_plan(cluster, name, planning.records(_records(current)))
-        planning.refuse_without_room(plan, chosen)
-        if plan_only and as_json:
-            print_json(plan.as_json())
-            return
-        if not as_json:
-            _show_plan(plan)
-        if plan_only:
-            return
-        _require_consent(chosen.identity, confirm, "replace its data by masked data from prod", no_input=no_input)
-        with reporter() as shown:
-            outcome = _carry_out(current, cluster, chosen, plan, approved_by, shown)
-    _tell(current, chosen, outcome, as_json=as_json)
-
-
-def _carry_out(
-    current: Session, cluster: Cluster, chosen: StackSettings, plan: Plan, approved_by: str | None, shown: Reporter
-) -> Outcome:
-    import getpass
-    from datetime import UTC, datetime
-
-    from operations.refresh import links
-    from operations.refresh.run import Asked, Run, keep, wait_for_roles
-
-    name, who = chosen.site.name, getpass.getuser()
-    with shown.step("Secrets between the parts") as step:
-        changes = links.ensure(cluster, name, links.site_catalogue(current.paths.root, name))
-        step.note(", ".join(f"{change.name} {change.verb}" for change in changes) or "all there")
-    with shown.step("Roles in both databases") as step:
-        wait_for_roles(cluster, name, step)
-    started = datetime.now(UTC).isoformat(timespec="seconds")
-    run = Run(cluster, name)
-    with shown.step(f"Refresh {run.name}") as step:
-        outcome = _watched(run, lambda: run.go(step, Asked(requested_by=who, approved_by=approved_by or who)))
-    keep(_records(current), name, outcome, started, plan.source.bytes)
-    return run.with_certificate(outcome)
-
-
-def _watched(run: Run, go: Callable[[], Outcome]) -> Outcome:
-    """Run to the end; on Ctrl-C, when the jobs are deleted already, say what training holds."""
-    from operations.errors import failure
-    from operations.exit_codes import ExitCode
-
-    try:
-        return go()
-    except KeyboardInterrupt:
-        holds = {
-            True: "training's data was swapped already",
-            False: "nothing was swapped: training is as it was",
-            None: "what training holds is not known: its database does not answer",
-        }
-        raise failure(
-            ExitCode.INTERRUPTED,
-            f"The run {run.name} was interrupted; its jobs are deleted",
-            holds[run.swapped()],
-            "see what there is: ./careops refresh status; start a new run when you like",
-        ) from None
-
-
-def _tell(current: Session, chosen: StackSettings, outcome: Outcome, *, as_json: bool) -> None:
-    from operations.cli.output import print_json, say
-    from operations.cli.progress import duration
-    from operations.refresh import evidence
-
-    folder, name = current.paths.state / "evidence", chosen.site.name
-    path = evidence.keep(folder, name, outcome.run, outcome.certificate, outcome.public_key)
-    if as_json:
-        parts = {"run": outcome.run, "seconds": outcome.seconds, "parts": dict(outcome.parts)}
-        print_json({"schema": 1, "identity": chosen.identity, **parts, "certificate": str(path)})
-    say(f"{chosen.identity} is refreshed (run {outcome.run}) in {duration(outcome.seconds)}.")
-    for template, seconds in outcome.parts.items():
-        say(f"  {template:<15} {duration(seconds)}")
-    say(f"  certificate     {path}, and as a page: {path.with_suffix('.html').name}")
-    say("  ./careops refresh verify FILE   checks it, without the cluster")
-    say("  ./careops refresh logins        who can log in to training now")
-    say("  ./careops refresh rollback      puts the previous data back")
+    asked = Asked(requested_by=who, approved_by=approved_by or who)
+    outcome = fill(current, chosen, asked, plan_only=plan_only, confirm=confirm, no_input=no_input, as_json=as_json)
+    if outcome:
+        tell(current, chosen, outcome, as_json=as_json)
 
 
 @app.command()
@@ -197,6 +113,7 @@ def rollback(site: Site = None, confirm: Confirm = None, no_input: NoInput = Fal
     from operations.cli.current import session
     from operations.cli.output import print_json, say
     from operations.cli.progress import reporter
+    from operations.cli.refreshing import require_consent, watched
     from operations.errors import failure
     from operations.exit_codes import ExitCode
     from operations.refresh import plan as planning
@@ -220,10 +137,10 @@ def rollback(site: Site = None, confirm: Confirm = None, no_input: NoInput = Fal
             )
         now, back = planning.amount(holds.target.bytes), planning.amount(holds.previous)
         say(f"{chosen.identity} holds {now} of run {holds.generation or 'none'}; {back} would take their place.")
-        _require_consent(chosen.identity, confirm, "put its previous data back", no_input=no_input)
+        require_consent(chosen.identity, confirm, "put its previous data back", no_input=no_input)
         run = Run(cluster, name, [rollback_part(name)])
         with reporter() as shown, shown.step(f"Rollback {run.name}") as step:
-            outcome = _watched(run, lambda: run.go(step, Asked(requested_by="", approved_by="")))
+            outcome = watched(run, lambda: run.go(step, Asked(requested_by="", approved_by="")))
     if as_json:
         print_json({"schema": 1, "identity": chosen.identity, "run": outcome.run, "seconds": outcome.seconds})
     say(f"{chosen.identity} has its previous data back.")
@@ -317,64 +234,6 @@ def logins(site: Site = None, as_json: AsJson = False) -> None:
         print_json({"schema": 1, "identity": chosen.identity, "run": run, "logins": entries})
         return
     table("login", "password", rows=[(each.name, each.password) for each in found])
-
-
-def _show_plan(plan: Plan) -> None:
-    from operations.cli.output import say, table
-    from operations.cli.progress import duration
-    from operations.refresh.plan import amount
-
-    sides = (plan.source, plan.target)
-    table(
-        "",
-        "from",
-        "replaces",
-        rows=[
-            ("environment", *(side.identity for side in sides)),
-            ("release", *(side.release or "unknown" for side in sides)),
-            ("database", *(amount(side.bytes) for side in sides)),
-            ("files", *(f"{side.files} ({amount(side.file_bytes)})" for side in sides)),
-            ("data of", "the moment the run starts", f"run {plan.generation}" if plan.generation else "no refresh"),
-        ],
-    )
-    if plan.source.release != plan.target.release:
-        say("The releases differ: training's Odoo updates the modules after masking; an older one refuses.")
-    if plan.previous:
-        say(f"Dropped: the database that a rollback would bring back now ({amount(plan.previous)}).")
-    say("Prod's files do not travel: placeholders of the same kind and size take their place.")
-    took = f"about {duration(plan.seconds)}, by run {plan.last}" if plan.seconds else "unknown, there was no run before"
-    say(f"Duration: {took}.")
-
-
-def _require_consent(identity: str, confirm: str | None, what: str, *, no_input: bool) -> None:
-    """Return only when the environment was named by its identity.
-
-    Raises:
-        OperationError: With `NOT_CONFIRMED`.
-    """
-    import sys
-
-    from operations.cli import ask
-    from operations.errors import failure
-    from operations.exit_codes import ExitCode
-
-    if confirm == identity:
-        return
-    if confirm is None and ask.may_ask(no_input=no_input):
-        sys.stderr.write(f"Type the identity of the environment to {what} ({identity}): ")
-        sys.stderr.flush()
-        if sys.stdin.readline().strip() == identity:
-            return
-    raise failure(
-        ExitCode.NOT_CONFIRMED,
-        f"Not confirmed; {identity} is as it was",
-        f"--confirm says {confirm}" if confirm else "what people did in it is replaced, so it is asked for by name",
-        f"if you mean it: --confirm {identity}",
-    )
-
-
-def _records(current: Session) -> Path:
-    return current.paths.state / "refresh"
 
 
 def _by_run(states: list[JobState]) -> list[JobState]:

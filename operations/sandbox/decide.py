@@ -257,6 +257,21 @@ def is_due(request: Request, rules: Rules, now: datetime) -> bool:
     return request.may_become("expired") and ends(request, rules) <= now
 
 
+def next_step(request: Request, situation: Situation) -> str:
+    """Return what is to be done about a request now, for the list; empty when nothing is."""
+    end = f"{ends(request, situation.rules).astimezone(situation.rules.zone):%Y-%m-%d}"
+    if is_due(request, situation.rules, situation.now):
+        return f"its time is over since {end}: sandbox expire"
+    match request.state:
+        case "requested":
+            return f"a second person: sandbox approve {request.id}"
+        case "approved":
+            return f"before the class: sandbox rebuild {request.id}"
+        case "ready":
+            return f"expires {end}"
+    return ""
+
+
 def wrong_state(request: Request, done: str) -> Problem:
     """Return the problem of a request in a state that allows something no longer, or not yet."""
     last = request.history[-1]
