@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from datetime import UTC
+from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +13,7 @@ from operations.cli.options import AsJson, NoInput
 from operations.cli.refresh import Confirm, Site
 
 if TYPE_CHECKING:
+    from infra.model import Sandbox
     from infra.settings import StackSettings
     from operations.sandbox.desk import Desk
     from operations.sandbox.model import Request
@@ -23,6 +25,14 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
 )
+
+
+class Role(StrEnum):
+    """What a person may do with requests."""
+
+    TRAINER = "trainer"
+    APPROVER = "approver"
+
 
 Kubeconfig = Annotated[
     Path | None,
@@ -112,9 +122,9 @@ def reject(name: Id, why: Why, site: Site = None, kubeconfig: Kubeconfig = None,
 
 @app.command()
 def withdraw(name: Id, why: Why, site: Site = None, kubeconfig: Kubeconfig = None, as_json: AsJson = False) -> None:
-    """Withdraw your request, approved or not; its hours are free again.
+    """Withdraw your request; its hours are free again.
 
-    An approver may withdraw it as well. Exit code 14 for anybody else.
+    An approver may withdraw it as well, and an approved one too. Exit code 14 for anybody else.
     """
     _decided(_desk(site, kubeconfig).withdraw(name, why), as_json=as_json)
 
@@ -229,9 +239,9 @@ def rebuild(
     no_input: NoInput = False,
     as_json: AsJson = False,
 ) -> None:
-    """Refresh training for an approved request, with the administrator's rights.
+    """Refresh training for an approved request.
 
-    As `careops refresh training` does it; its certificate says who asked and who approved. Refused in a release freeze,
+    As `careops refresh training` does it, with the administrator's rights; its certificate says who asked and who approved. Refused in a release freeze,
     in another class's hours, and while another class comes first (exit code 2). When it fails, training and the request
     are as they were (13).
     """
@@ -256,9 +266,11 @@ def rebuild(
 @app.command()
 def person(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The person's name in the cluster, such as ada.")],
-    role: Annotated[list[Literal["trainer", "approver"]], typer.Option(help="What they may do; can be given again.")],
+    role: Annotated[list[Role], typer.Option(metavar="trainer|approver", help="What they may do; can be given again.")],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="Where to write the access.")],
-    days: Annotated[int, typer.Option(min=1, max=365, help="How long it holds; it cannot be taken back earlier.")] = 30,
+    days: Annotated[
+        int, typer.Option(min=1, max=365, metavar="DAYS", help="How long it holds; it cannot be taken back earlier.")
+    ] = 30,
     site: Site = None,
     as_json: AsJson = False,
 ) -> None:
@@ -277,11 +289,14 @@ def person(
     from toolchain.cluster.kubeapi import KubeApi
 
     people.refuse_name(name)
-    current, settings = session(), _chosen(site).site.sandbox
+    current, settings = session(), _settings(site)
     _refuse_overwriting(output)
     live.cluster_reader(current)
     _require_own_cluster(current)
-    groups = [*(settings.trainers if "trainer" in role else ()), *(settings.approvers if "approver" in role else ())]
+    groups = [
+        *(settings.trainers if Role.TRAINER in role else ()),
+        *(settings.approvers if Role.APPROVER in role else ()),
+    ]
     who = people.Person(name=name, groups=tuple(dict.fromkeys(groups)), life=timedelta(days=days))
     pair = people.grant(KubeApi(current.paths.kubeconfig), who)
     write_private(output, people.kubeconfig(current.paths.kubeconfig, who, pair))
@@ -308,6 +323,12 @@ def _chosen(site: str | None) -> StackSettings:
             "add it (its settings: ./careops config schema), then ./careops up",
         )
     return chosen
+
+
+def _settings(site: str | None) -> Sandbox:
+    found = _chosen(site).site.sandbox
+    assert found is not None, "it was chosen because it has them"  # noqa: S101 - for the type checker
+    return found
 
 
 def _store(site: str | None, kubeconfig: Path | None) -> Store:
@@ -373,8 +394,6 @@ def _groups(request: Request) -> str:
 
 def _row(request: Request) -> tuple[str, ...]:
     asked = request.asked
-    days = (
-        str(asked.first_day) if asked.first_day == asked.last_day else f"{asked.first_day} to {asked.last_day:%d.%m.}"
-    )
+    days = " to ".join(dict.fromkeys((str(asked.first_day), str(asked.last_day))))
     hours = f"{asked.begins}-{asked.ends}"
     return (request.id, asked.course, days, hours, _groups(request), request.state, request.requester)
