@@ -241,9 +241,9 @@ def rebuild(
 ) -> None:
     """Refresh training for an approved request.
 
-    As `careops refresh training` does it, with the administrator's rights; its certificate says who asked and who approved. Refused in a release freeze,
-    in another class's hours, and while another class comes first (exit code 2). When it fails, training and the request
-    are as they were (13).
+    As `careops refresh training` does it, with the administrator's rights; its certificate says who asked and who
+    approved. Refused in a release freeze, in another class's hours, and while another class comes first (exit code 2).
+    When it fails, training and the request are as they were (13).
     """
     from operations.cli.current import session
     from operations.cli.output import print_json

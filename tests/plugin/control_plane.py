@@ -74,6 +74,8 @@ class ControlPlane:
             *("--kubeconfig", str(self.kubeconfig), "--leader-elect=false", "--use-service-account-credentials=false"),
             *("--service-account-private-key-file", str(self.folder / "sa.key"), "--secure-port=0"),
             *("--root-ca-file", str(self.folder / "server.crt"), "--bind-address=127.0.0.1"),
+            *("--cluster-signing-cert-file", str(self.folder / "server.crt")),
+            *("--cluster-signing-key-file", str(self.folder / "server.key")),
         )
 
     def _api_server_flags(self, etcd: str) -> list[str]:
@@ -89,6 +91,7 @@ class ControlPlane:
             ),
             *("--service-account-key-file", key, "--service-account-signing-key-file", key),
             *("--service-account-issuer", "https://kubernetes.default.svc", "--authorization-mode", "RBAC"),
+            *("--client-ca-file", str(self.folder / "server.crt")),
             *("--token-auth-file", str(self.folder / "tokens.csv"), "--endpoint-reconciler-type", "none"),
         ]
 
