@@ -214,7 +214,8 @@ class _Images:
             "careops-refresh": specs.REFRESH / "careops-refresh",
         }
         values = {
-            "odoo_image": _record(self._paths, "odoo").read_text(encoding="utf-8").strip(),
+            # With the files that the product itself ships: only those may travel as they are.
+            "odoo_image": _record(self._paths, "baseline-standard").read_text(encoding="utf-8").strip(),
             "psycopg_package": rootfs.packages(root)["python3-psycopg"],
         }
         self._assemble("refresh", specs.ODOO_VERSION, "refresh", values, context)

@@ -50,7 +50,8 @@ class Certificate:
         source_time: When the data were as they are, ISO 8601.
         release: Image digest, Odoo version, modules: whatever the export said of the release.
         catalogue: Version (hash) of the rules.
-        key: Fingerprint of the key of the run, which was destroyed with the process.
+        key: Fingerprint of the key of the run.
+        key_destroyed: Whether it was overwritten before this was signed.
         rows: Rows by table.
         columns: Columns by classification.
         files: Files by what became of them.
@@ -68,6 +69,7 @@ class Certificate:
     release: Mapping[str, Any]
     catalogue: str
     key: str
+    key_destroyed: bool
     rows: Mapping[str, int]
     columns: Mapping[str, int]
     files: Mapping[str, int]
@@ -86,7 +88,7 @@ class Certificate:
             "source_time": self.source_time,
             "release": dict(self.release),
             "catalogue": self.catalogue,
-            "key": {"fingerprint": self.key, "destroyed": True},
+            "key": {"fingerprint": self.key, "destroyed": self.key_destroyed},
             "rows": sum(self.rows.values()),
             "tables": {name: count for name, count in sorted(self.rows.items()) if count},
             "columns": dict(sorted(self.columns.items())),
@@ -137,6 +139,7 @@ class Outcome(StrEnum):
 
     GENUINE = "genuine"
     FAILED_RUN = "signed, but the verification did not pass"
+    KEY_LEFT = "signed, but the key of the run was not destroyed"
     UNREADABLE = "not a certificate"
     UNSIGNED = "not signed"
     OTHER_SCHEMA = "of a schema this version does not know"
@@ -219,6 +222,8 @@ def _judge(body: Mapping[str, Any]) -> Verdict:
     missing = [name for name in _NEEDED if name not in body]
     if missing:
         return Verdict(outcome=Outcome.INCOMPLETE, detail=f"without {', '.join(missing)}", certificate=body)
+    if not isinstance(body["key"], dict) or body["key"].get("destroyed") is not True:
+        return Verdict(outcome=Outcome.KEY_LEFT, certificate=body)
     outcome = Outcome.GENUINE if _passed(body) else Outcome.FAILED_RUN
     return Verdict(outcome=outcome, certificate=body)
 

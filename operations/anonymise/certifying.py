@@ -58,6 +58,7 @@ def certificate(evidence: Evidence, *, requested_by: str, approved_by: str, star
         },
         catalogue=masked.catalogue.version,
         key=masked.key,
+        key_destroyed=masked.key_destroyed,
         rows=masked.transferred.rows,
         columns=columns(masked),
         files={**evidence.files, "missing in the source": int(masked.export.get("files_missing", 0))},

@@ -54,6 +54,7 @@ class Masked:
         transferred: Rows by table, and seconds.
         files: How many files stand in for those of the source.
         key: Fingerprint of the run's key.
+        key_destroyed: Whether that key was overwritten before anything was judged or signed.
     """
 
     pod: Pod
@@ -63,6 +64,7 @@ class Masked:
     transferred: Result
     files: int
     key: str
+    key_destroyed: bool
 
 
 class Parts(Protocol):
@@ -110,7 +112,7 @@ class Mask:
         tools: PostgreSQL's programs.
         step: Told before each step; for the log.
         patience: How partners are waited for.
-        key: The run's key; it ends with the process.
+        key: The run's key; it is overwritten when the data are in the target.
     """
 
     pod: Pod
@@ -159,7 +161,11 @@ class Mask:
             self.step("files")
             files = self.parts.place_files(source, marked)
             country = _country(source)
-        transferred = self._transfer(Run(schema=schema, catalogue=catalogue, country=country))
+        fingerprint = self.key.fingerprint()
+        try:
+            transferred = self._transfer(Run(schema=schema, catalogue=catalogue, country=country))
+        finally:
+            self.key.destroy()
         masked = Masked(
             pod=self.pod,
             export=export,
@@ -167,7 +173,8 @@ class Mask:
             catalogue=catalogue,
             transferred=transferred,
             files=files,
-            key=self.key.fingerprint(),
+            key=fingerprint,
+            key_destroyed=self.key.destroyed,
         )
         self.step("judge the data")
         _refuse_findings(self.parts.judge_data(masked, self.isolated, self.target.database))

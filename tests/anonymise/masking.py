@@ -130,7 +130,7 @@ def source(server: Server, name: str, key: RunKey | None = None) -> Iterator[Sou
     with server.connect() as connection:
         connection.execute(f'CREATE DATABASE "{name}"'.encode())
     try:
-        yield Source(server=server, database=name, key=key or RunKey(secret=b"k" * 32))
+        yield Source(server=server, database=name, key=key or RunKey(secret=bytearray(b"k" * 32)))
     finally:
         with server.connect() as connection:
             connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)'.encode())

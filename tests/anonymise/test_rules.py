@@ -22,7 +22,7 @@ from operations.anonymise.sessions import Endpoint, reader
 from tests.anonymise.masking import TODAY, Source, catalogue, source
 from tests.anonymise.support import Server
 
-OTHER = RunKey(secret=b"o" * 32)
+OTHER = RunKey(secret=bytearray(b"o" * 32))
 REPLACING = (
     *("name(person)", "name(company)", "email", "login", "phone", "street", "city", "url", "ip", "iban", "vat", "ssn"),
     *("account-number", "identifier", "uuid", "hash", "filename", "filler", "filler-html", "filler-xml", "token"),

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 _BYTES = 32
 
 
-def _fresh() -> bytes:
-    return secrets.token_bytes(_BYTES)
+def _fresh() -> bytearray:
+    return bytearray(secrets.token_bytes(_BYTES))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,21 +21,37 @@ class RunKey:
     of some candidates it was made of.
 
     Attributes:
-        secret: 32 random bytes; given only by tests.
+        secret: 32 random bytes, in memory that can be overwritten; given only by tests.
     """
 
-    secret: bytes = field(default_factory=_fresh, repr=False)
+    secret: bytearray = field(default_factory=_fresh, repr=False)
 
     def __post_init__(self) -> None:
-        if len(self.secret) != _BYTES:
-            msg = f"the key of a run has {_BYTES} bytes"
+        if len(self.secret) != _BYTES or not any(self.secret):
+            msg = f"the key of a run has {_BYTES} bytes, not all of them zero"
             raise ValueError(msg)
+
+    @property
+    def destroyed(self) -> bool:
+        """Whether nothing can be derived from it any more."""
+        return not any(self.secret)
+
+    def destroy(self) -> None:
+        """Overwrite the secret. What was derived from it lives as long as the sessions that were given it."""
+        for place in range(len(self.secret)):
+            self.secret[place] = 0
 
     def domain(self, name: str) -> str:
         """Return the key of one kind of thing as PostgreSQL reads a bytea.
 
         Each domain has its own key, so digests of the same text in two domains have nothing in common.
+
+        Raises:
+            ValueError: The key is destroyed.
         """
+        if self.destroyed:
+            msg = "the key of this run is destroyed"
+            raise ValueError(msg)
         return "\\x" + hashlib.sha256(self.secret + b"\0" + name.encode()).hexdigest()
 
     def fingerprint(self) -> str:

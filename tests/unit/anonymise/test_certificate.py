@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import copy
+import dataclasses
 import json
 import re
 from pathlib import Path
@@ -35,6 +36,7 @@ def _certificate(*checks: CheckResult) -> Certificate:
         release={"image": "sha256:0123", "modules": {"base": "19.0.1.3"}},
         catalogue="ab" * 32,
         key="0123456789abcdef",
+        key_destroyed=True,
         rows={"res_partner": 1200, "bus_bus": 0},
         columns={"direct-identifier": 120, "public": 900},
         files={"placeholder": 40, "keep": 2},
@@ -48,6 +50,12 @@ def _certificate(*checks: CheckResult) -> Certificate:
 
 def _bytes(document: Any) -> bytes:
     return json.dumps(document).encode()
+
+
+def test_a_certificate_of_a_run_whose_key_was_left_is_not_good():
+    verdict = verify(_bytes(sign(dataclasses.replace(_certificate(), key_destroyed=False), KEY)), PUBLIC)
+    assert not verdict.good
+    assert "not destroyed" in verdict.outcome
 
 
 def test_a_certificate_is_genuine_however_its_json_is_laid_out():

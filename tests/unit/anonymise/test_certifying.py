@@ -35,6 +35,7 @@ def evidence(tmp_path, *, before=(PASSED,), after=(PASSED,)) -> Evidence:
         transferred=Result(rows={"res_partner": 3}, seconds={}),
         files=1,
         key="0123456789abcdef",
+        key_destroyed=True,
     )
     return Evidence(
         masked=masked,

@@ -130,7 +130,11 @@ def test_keys_differ_by_domain_and_run_and_never_show():
     assert one.fingerprint() != two.fingerprint()
     assert one.fingerprint() not in one.secret.hex()
     with pytest.raises(ValueError, match="32 bytes"):
-        RunKey(secret=b"short")
+        RunKey(secret=bytearray(b"short"))
+    one.destroy()
+    assert one.destroyed
+    with pytest.raises(ValueError, match="destroyed"):
+        one.domain("name")
 
 
 def test_the_settings_of_a_session_hold_a_key_for_each_domain_that_an_expression_reads():

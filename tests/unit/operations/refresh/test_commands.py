@@ -131,6 +131,7 @@ def signed(cluster, run):
         release={"image": "sha256:0123", "modules": {"base": "19.0.1.3"}},
         catalogue="ab" * 32,
         key="0123456789abcdef",
+        key_destroyed=True,
         rows={"res_partner": 1200},
         columns={"public": 900},
         files={"keep": 2},
