@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from . import adopt_files, identity, login, plan
@@ -175,7 +175,7 @@ class Adoption:
         return {
             "first": False,
             "admin": None,
-            "company": {**asdict(settings.company), "name": None},
+            "company": None,
             "languages": list(settings.languages),
             "base_url": settings.base_url,
             "own_relay": settings.smtp is not None,

@@ -42,8 +42,7 @@ def write_company(wanted: dict) -> None:
     country = env["res.country"].search([("code", "=", wanted["country"])])  # ty: ignore[unresolved-reference]
     if not country:
         raise SystemExit(f"Odoo knows no country {wanted['country']}")
-    # Without a name it keeps the one that it has: a refresh has given it one.
-    company.write({**({"name": wanted["name"]} if wanted["name"] else {}), "country_id": country.id})
+    company.write({"name": wanted["name"], "country_id": country.id})
     currency = country.currency_id
     if wanted["currency"]:
         currency = env["res.currency"].with_context(active_test=False).search([("name", "=", wanted["currency"])])  # ty: ignore[unresolved-reference]
@@ -99,7 +98,8 @@ install_languages(wishes["languages"])
 if wishes["first"]:
     drop_other_languages(wishes["languages"])
     take_over(wishes["admin"])
-write_company(wishes["company"])
+if wishes["company"]:
+    write_company(wishes["company"])
 # A refresh remembers what to tell of its data; later changes of the settings do not take that away.
 show_banner(parameters.get_param("careops.banner") or wishes["banner"])
 parameters.set_param("web.base.url", wishes["base_url"])
