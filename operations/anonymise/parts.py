@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from operations.anonymise import canaries, files
 from operations.anonymise.rules.plain import FILES, FILES_TABLE
 from operations.anonymise.schema import read_schema
-from operations.anonymise.verify import kanonymity, structure
+from operations.anonymise.verify import kanonymity, shapes, structure
 from operations.anonymise.verify.report import Verification, run
 from operations.anonymise.verify.run import Wanted, verify
 from operations.anonymise.verify.structure import Pair
@@ -46,7 +46,7 @@ class Evidence:
     Attributes:
         masked: The run, its source and its catalogue.
         adopted: What the adoption said: release, modules that it updated, number of logins.
-        before: Checks of the data before Odoo touched them: canaries, rows, constraints, sequences.
+        before: Checks of the data before Odoo touched them: canaries, rows, constraints, sequences, shapes.
         after: All checks of the adopted database.
         files: Files of the source by what became of them.
     """
@@ -115,6 +115,7 @@ class Proof:
                 ("rows", lambda: structure.rows(pair)),
                 ("constraints", lambda: structure.constraints(pair)),
                 ("sequences", lambda: structure.sequences(pair)),
+                ("shapes", lambda: shapes.shapes(pair)),
             )
             results = []
             for name, body in checks:

@@ -61,6 +61,8 @@ def shapes(pair: Pair, tolerance: Tolerance = Tolerance()) -> Looked:
         line = pair.catalogue.table(name)
         if name not in pair.after.tables or (line is not None and line.action is not Action.COPY):
             continue
+        if name in pair.added:
+            continue  # rows that nobody masked would be judged with the others; before they came, these were
         words = {
             column: word for column, word in _useful(table, pair.catalogue) if pair.after.tables[name].column(column)
         }

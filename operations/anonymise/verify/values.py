@@ -117,9 +117,10 @@ def what_of(line: ColumnRule) -> What | None:
         return _BY_LETTER.get(line.safe_harbor)
     word = rule.inner.word if rule.inner else rule.word
     found = _BY_WORD.get(word) or _BY_LETTER.get(line.safe_harbor)
-    if line.classification is Classification.QUASI:
-        return What.QUASI if found else None
-    return found
+    if word == "recompute":
+        # Odoo makes it of columns that are looked for themselves; what it makes of kept ones is nobody's.
+        found = None
+    return What.QUASI if found and line.classification is Classification.QUASI else found
 
 
 @cache
