@@ -50,6 +50,8 @@ REASON_LENGTH = 500
 MOST_TRAINEES = 50
 MOST_ROLES = 20
 _USER_LENGTH = 253
+# No control characters, line breaks or marks that turn text around: others read it in a terminal and a calendar.
+ONE_LINE = r"^[^\p{C}\p{Zl}\p{Zp}]*$"
 
 Plain = dict[str, Any]
 
@@ -84,7 +86,14 @@ def definition() -> Manifest:
 def _schema() -> Plain:
     spec, entry = _asked(), _entry()
     needed = [name for name in entry if name != "run"]
-    own = {"rule": "self == oldSelf", "message": "a request does not change: withdraw it and ask anew"}
+    own = [
+        ("self == oldSelf", "a request does not change: withdraw it and ask anew"),
+        (
+            "self.lastDay >= self.firstDay && self.lastDay - self.firstDay <= duration('720h')",
+            "a class goes forward in time, and lasts 31 days at most",
+        ),
+        ("self.ends > self.begins", "a class ends after it begins"),
+    ]
     return {
         "type": "object",
         "required": ["spec", "history"],
@@ -97,7 +106,7 @@ def _schema() -> Plain:
                 "description": "What is asked for.",
                 "required": list(spec),
                 "properties": spec,
-                "x-kubernetes-validations": [own],
+                "x-kubernetes-validations": [{"rule": rule, "message": message} for rule, message in own],
             },
             "history": {
                 "type": "array",
@@ -113,15 +122,15 @@ def _schema() -> Plain:
 
 
 def _asked() -> Plain:
-    day, hour = _text(10, r"^\d{4}-\d{2}-\d{2}$"), _text(5, r"^\d{2}:\d{2}$")
+    day, hour = {"type": "string", "format": "date", "maxLength": 10}, _text(5, r"^([01]\d|2[0-3]):[0-5]\d$")
     return {
-        "course": _text(COURSE_LENGTH),
-        "release": _text(63),
+        "course": _text(COURSE_LENGTH, ONE_LINE),
+        "release": _text(63, ONE_LINE),
         "firstDay": day,
         "lastDay": day,
         "begins": hour,
         "ends": hour,
-        "timeZone": _text(64),
+        "timeZone": _text(64, r"^[A-Za-z0-9_+/-]+$"),
         "trainees": {
             "type": "object",
             "minProperties": 1,
@@ -137,8 +146,8 @@ def _entry() -> Plain:
         "state": {"type": "string", "enum": list(STATES)},
         "who": _text(_USER_LENGTH),
         "when": {"type": "string", "format": "date-time", "maxLength": 32},
-        "why": {"type": "string", "maxLength": REASON_LENGTH},
-        "run": {"type": "string", "maxLength": 63},
+        "why": {"type": "string", "maxLength": REASON_LENGTH, "pattern": ONE_LINE},
+        "run": {"type": "string", "maxLength": 63, "pattern": ONE_LINE},
     }
 
 

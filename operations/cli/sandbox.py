@@ -3,36 +3,25 @@
 from __future__ import annotations
 
 from datetime import UTC
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from operations.cli.options import AsJson, NoInput
+from operations.cli.person import chosen_training, person
 from operations.cli.refresh import Confirm, Site
 
 if TYPE_CHECKING:
-    from infra.model import Sandbox
-    from infra.settings import StackSettings
     from operations.sandbox.desk import Desk
     from operations.sandbox.model import Request
     from operations.sandbox.store import Store
-    from operations.session import Session
 
 app = typer.Typer(
     help="Ask for a refreshed training environment, approve it, and see who has it when.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
-
-
-class Role(StrEnum):
-    """What a person may do with requests."""
-
-    TRAINER = "trainer"
-    APPROVER = "approver"
-
 
 Kubeconfig = Annotated[
     Path | None,
@@ -49,6 +38,7 @@ Why = Annotated[str, typer.Option(metavar="TEXT", help="Why; one line, kept in t
 
 def register(application: typer.Typer) -> None:
     """Add the group to the application."""
+    app.command()(person)
     application.add_typer(app, name="sandbox")
 
 
@@ -146,8 +136,12 @@ def list_(
         from operations.sandbox.decide import is_due
 
         due = {each.id: is_due(each, situation.rules, situation.now) for each in shown}
-        print_json({"schema": 1, "requests": [each.as_json() | {"due": due[each.id]} for each in shown]})
+        requests = [each.as_json() | {"due": due[each.id]} for each in shown]
+        print_json({"schema": 1, "requests": requests, "unreadable": dict(situation.unreadable)})
         return
+    for name, wrong in situation.unreadable.items():
+        say(f"{name} was not made by careops and takes no hours: {wrong}. An administrator removes it:")
+        say(f"  ./careops kubectl -n {chosen_training(site).namespace} delete sandboxrequest {name}")
     if not shown:
         say("No requests." if every else "No requests that are open; those that are over: --all")
         return
@@ -197,7 +191,7 @@ def calendar(
     from operations.cli.output import print_json, say
     from operations.sandbox.calendar import calendar as made
 
-    chosen = _chosen(site)
+    chosen = chosen_training(site)
     situation = _desk(site, kubeconfig).situation()
     content = made(chosen.site.name, situation.others, situation.rules, situation.now)
     output.write_bytes(content)
@@ -250,7 +244,7 @@ def rebuild(
     from operations.cli.refreshing import fill, tell
     from operations.refresh.run import Asked
 
-    current, chosen, desk = session(), _chosen(site), _desk(site, None)
+    current, chosen, desk = session(), chosen_training(site), _desk(site, None)
     wanted = desk.to_rebuild(name)
     approved = wanted.approval.who if wanted.approval else ""
     asked = Asked(requested_by=wanted.requester, approved_by=approved)
@@ -263,114 +257,19 @@ def rebuild(
         print_json(_document(ready))
 
 
-@app.command()
-def person(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="The person's name in the cluster, such as ada.")],
-    role: Annotated[list[Role], typer.Option(metavar="trainer|approver", help="What they may do; can be given again.")],
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="Where to write the access.")],
-    days: Annotated[
-        int, typer.Option(min=1, max=365, metavar="DAYS", help="How long it holds; it cannot be taken back earlier.")
-    ] = 30,
-    site: Site = None,
-    as_json: AsJson = False,
-) -> None:
-    """Give a person access of their own to the embedded cluster.
-
-    Writes a kubeconfig (mode 0600) with a certificate that the cluster signed for this name, in the groups that the
-    site's settings name: hand it to that person alone. On a cluster of yours, people have that cluster's own log-in.
-    """
-    from datetime import timedelta
-
-    from operations import live
-    from operations.cli.current import session
-    from operations.cli.output import print_json, say
-    from operations.sandbox import person as people
-    from toolchain.cluster.files import write_private
-    from toolchain.cluster.kubeapi import KubeApi
-
-    people.refuse_name(name)
-    current, settings = session(), _settings(site)
-    _refuse_overwriting(output)
-    live.cluster_reader(current)
-    _require_own_cluster(current)
-    groups = [
-        *(settings.trainers if Role.TRAINER in role else ()),
-        *(settings.approvers if Role.APPROVER in role else ()),
-    ]
-    who = people.Person(name=name, groups=tuple(dict.fromkeys(groups)), life=timedelta(days=days))
-    pair = people.grant(KubeApi(current.paths.kubeconfig), who)
-    write_private(output, people.kubeconfig(current.paths.kubeconfig, who, pair))
-    if as_json:
-        print_json({"schema": 1, "name": name, "groups": list(who.groups), "days": days, "file": str(output)})
-        return
-    say(f"{output}: {name}, member of {', '.join(who.groups)}, for {days} days.")
-    say(f"Use it with --kubeconfig {output}, or CAREOPS_PERSON={output} in the environment.")
-
-
-def _chosen(site: str | None) -> StackSettings:
-    """Return the training stack of a site that takes requests."""
-    from operations.cli.current import session
-    from operations.errors import failure
-    from operations.exit_codes import ExitCode
-    from operations.refresh.sites import training_of
-
-    chosen = training_of(session().paths.root, site)
-    if chosen.site.sandbox is None:
-        raise failure(
-            ExitCode.SETTINGS_INVALID,
-            f"The site {chosen.site.name} takes no requests",
-            f"sites/{chosen.site.name}.yaml has no `sandbox:`",
-            "add it (its settings: ./careops config schema), then ./careops up",
-        )
-    return chosen
-
-
-def _settings(site: str | None) -> Sandbox:
-    found = _chosen(site).site.sandbox
-    assert found is not None, "it was chosen because it has them"  # noqa: S101 - for the type checker
-    return found
-
-
 def _store(site: str | None, kubeconfig: Path | None) -> Store:
     """Return the requests of a site's training, with the access of who acts."""
     from operations.cli.current import session
     from operations.sandbox import access
     from operations.sandbox.store import Store
 
-    return Store(access.api(session(), kubeconfig), _chosen(site).namespace)
+    return Store(access.api(session(), kubeconfig), chosen_training(site).namespace)
 
 
 def _desk(site: str | None, kubeconfig: Path | None) -> Desk:
     from operations.sandbox.desk import Desk
 
     return Desk(_store(site, kubeconfig))
-
-
-def _require_own_cluster(current: Session) -> None:
-    from operations import live
-    from operations.errors import failure
-    from operations.exit_codes import ExitCode
-
-    if not live.is_embedded(current):
-        raise failure(
-            ExitCode.USAGE,
-            "This platform is on an existing cluster, which knows its people itself",
-            "careops makes people only for the cluster it made",
-            "put people into the groups of the site's `sandbox:` there, and use their kubeconfig with --kubeconfig",
-        )
-
-
-def _refuse_overwriting(path: Path) -> None:
-    from operations.errors import failure
-    from operations.exit_codes import ExitCode
-
-    if path.exists():
-        raise failure(
-            ExitCode.USAGE,
-            f"{path} exists already",
-            "it may be somebody's access, and would be lost",
-            "choose another name, or remove it first",
-        )
 
 
 def _decided(request: Request, *, as_json: bool) -> None:

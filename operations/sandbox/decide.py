@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ from operations.sandbox.hours import class_hours, days, fault, frozen, meet
 from operations.sandbox.model import GRANTED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from operations.sandbox.hours import Span
     from operations.sandbox.model import Asked, Request
@@ -29,11 +29,13 @@ class Situation:
         rules: The rules in force.
         others: Every request there is; the one in question is left out by its id.
         now: This moment.
+        unreadable: What is wrong with requests that cannot be judged, by name.
     """
 
     rules: Rules
     others: Sequence[Request]
     now: datetime
+    unreadable: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def granted(self) -> tuple[Request, ...]:

@@ -42,7 +42,8 @@ class Desk:
 
     def situation(self) -> Situation:
         """Return what decisions depend on now."""
-        return Situation(rules=self._store.rules(), others=self._store.all(), now=self._now())
+        rules, others = self._store.rules(), self._store.all()
+        return Situation(rules=rules, others=others, now=self._now(), unreadable=self._store.unreadable)
 
     def ask(self, wish: Wish) -> Request:
         """Make a request.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
+from zoneinfo import available_timezones
 
 from infra.plans.sandbox import GROUP, KIND, TRANSITIONS, VERSION
 
@@ -151,8 +152,15 @@ def manifest(asked: Asked, entry: Entry, namespace: str) -> Object:
 
 
 def from_object(found: Object) -> Request:
-    """Return the request in an object of the API."""
+    """Return the request in an object of the API.
+
+    Raises:
+        ValueError: Another program wrote something that this one cannot read, such as a time zone nobody knows.
+    """
     spec = found["spec"]
+    if spec["timeZone"] not in available_timezones():
+        msg = f"it has the time zone {spec['timeZone']!r}"
+        raise ValueError(msg)
     return Request(
         id=found["metadata"]["name"],
         version=found["metadata"]["resourceVersion"],

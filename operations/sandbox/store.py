@@ -41,9 +41,13 @@ class Store:
     Args:
         api: The API server, with the access of the person who acts.
         namespace: Training's namespace.
+
+    Attributes:
+        unreadable: What is wrong with requests that another program wrote, by name, as of the last look at all.
     """
 
     def __init__(self, api: Api, namespace: str) -> None:
+        self.unreadable: dict[str, str] = {}
         self._api = api
         self._namespace = namespace
         self._path = f"/apis/{GROUP}/{VERSION}/namespaces/{namespace}/{PLURAL}"
@@ -75,12 +79,18 @@ class Store:
             raise self._not_deployed(f"its ConfigMap {SANDBOX_RULES} cannot be used: {error}") from error
 
     def all(self) -> tuple[Request, ...]:
-        """Return every request, in the order of their classes."""
+        """Return every request that can be read, in the order of their classes; notes the others in `unreadable`."""
         with self._told():
             found = self._api.get(self._path)
         if found is None:
             raise self._not_deployed("the cluster does not know the kind SandboxRequest")
-        requests = [from_object(each) for each in found["items"]]
+        requests = []
+        self.unreadable = {}
+        for each in found["items"]:
+            try:
+                requests.append(from_object(each))
+            except ValueError as error:
+                self.unreadable[each["metadata"]["name"]] = str(error)
         return tuple(sorted(requests, key=lambda each: (each.asked.first_day, each.asked.begins, each.id)))
 
     def one(self, name: str) -> Request:

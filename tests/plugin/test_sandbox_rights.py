@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from infra.plans.sandbox import CRD_NAME, GROUP, LONGEST_HISTORY, PLURAL, VERSION
+from infra.plans.sandbox import GROUP, LONGEST_HISTORY, PLURAL, VERSION
+from operations.cli.main import main
 from operations.errors import OperationError
 from operations.exit_codes import ExitCode
 from operations.sandbox import person as people
@@ -53,13 +55,20 @@ def admin(control_plane, tmp_path_factory):
     yield api
     for namespace in (TRAINING, DEV):
         control_plane.kubectl("delete", "namespace", namespace, "--wait=false")
-    api.delete(f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{CRD_NAME}")
+    for resource in declared_here:
+        if resource.kind in VERSIONS:
+            api.delete(api.path_of({"apiVersion": VERSIONS[resource.kind], "kind": resource.kind, **resource.inputs}))
+    until(lambda: api.get(REQUESTS) is None)
 
 
 @pytest.fixture(scope="module")
-def known(admin, control_plane, tmp_path_factory):
+def people_files(tmp_path_factory):
+    return tmp_path_factory.mktemp("people")
+
+
+@pytest.fixture(scope="module")
+def known(admin, control_plane, people_files):
     """Five people with certificates of the cluster; nobody of them is an administrator."""
-    folder = tmp_path_factory.mktemp("people")
     given = {
         "ada": (TRAINERS,),
         "bob": (TRAINERS,),
@@ -70,7 +79,7 @@ def known(admin, control_plane, tmp_path_factory):
     found = {}
     for name, groups in given.items():
         who = people.Person(name=name, groups=groups, life=timedelta(days=1))
-        path = folder / name
+        path = people_files / name
         path.write_text(people.kubeconfig(control_plane.kubeconfig, who, people.grant(admin, who)))
         found[name] = KubeApi(path)
     guarded(found["ada"])
@@ -397,3 +406,56 @@ def test_a_history_may_become_as_long_as_it_is_allowed_and_no_longer(known, admi
     with pytest.raises(OperationError) as told:
         desk(admin).ready(asked.id, "one too many")
     assert told.value.code is ExitCode.USAGE
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"firstDay": "2027-02-30", "lastDay": "2027-02-30"},
+        {"firstDay": "soon"},
+        {"lastDay": "2027-05-02"},
+        {"lastDay": "2999-01-01"},
+        {"begins": "25:00"},
+        {"ends": "09:00"},
+        {"timeZone": "../../etc/passwd\n"},
+        {"trainees": {}},
+        {"trainees": {"sales": 51}},
+        {"course": "two\nlines"},
+        {"course": "\x1b[2J"},
+        {"course": "turned \u202earound"},
+    ],
+)
+def test_what_another_program_writes_cannot_stop_careops_from_reading_the_others(known, changes):
+    body = new("ada")
+    body["spec"] |= changes
+    refused(lambda: known["ada"].request("POST", REQUESTS, body=body), 422)
+
+
+def test_a_zone_that_the_server_cannot_check_is_named_by_careops(known):
+    body = new("ada")
+    body["spec"]["timeZone"] = "Mars/Olympus_Mons"
+    made = known["ada"].request("POST", REQUESTS, body=body)["metadata"]["name"]
+    situation = desk(known["grace"]).situation()
+    assert list(situation.unreadable) == [made]
+
+
+def test_names_in_other_letters_are_kept_as_they_are(known):
+    name = "\u00dcbungskurs \u2013 Aufnahme & Verlegung, \u65e5\u672c"
+    assert desk(known["ada"]).ask(wish(course=name)).asked.course == name
+
+
+def test_people_use_the_command_line_with_their_own_access(known, people_files, capsys):
+    typed = wish()
+    options = ["--course", "Sales", "--date", typed.first_day, "--from", "09:00", "--to", "12:00", "--group", "sales=1"]
+    options += ["--reason", "New people", "--json"]
+    assert main(["sandbox", "request", *options, "--kubeconfig", str(people_files / "ada")]) == 0
+    name = json.loads(capsys.readouterr().out)["request"]["id"]
+    assert main(["sandbox", "approve", name, "--kubeconfig", str(people_files / "bob")]) == ExitCode.NOT_ALLOWED
+    assert "only an approver approves" in capsys.readouterr().err
+    assert main(["sandbox", "approve", name, "--kubeconfig", str(people_files / "ada")]) == ExitCode.NOT_ALLOWED
+    assert main(["sandbox", "approve", name, "--kubeconfig", str(people_files / "grace")]) == 0
+    assert main(["sandbox", "list", "--kubeconfig", str(people_files / "eve")]) == ExitCode.NOT_ALLOWED
+    capsys.readouterr()
+    assert main(["sandbox", "list", "--kubeconfig", str(people_files / "ada")]) == 0
+    assert "approved" in capsys.readouterr().out
+    assert store(known["ada"]).one(name).approval.who == "grace"

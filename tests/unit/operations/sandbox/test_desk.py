@@ -258,6 +258,20 @@ def test_an_empty_list_says_so(capsys):
     assert "No requests that are open" in capsys.readouterr().err
 
 
+def test_a_request_that_cannot_be_read_hides_no_other_one_and_is_named(at_hand, capsys):
+    good, bad = asked_by("ada", capsys), asked_by("eve", capsys)
+    stored(at_hand, bad)["spec"]["timeZone"] = "Mars/Olympus_Mons"
+    assert main(["sandbox", "list"]) == 0
+    said = capsys.readouterr()
+    assert good in said.out
+    assert bad not in said.out
+    assert "'Mars/Olympus_Mons'" in said.err
+    assert f"delete sandboxrequest {bad}" in said.err
+    assert main(["sandbox", "list", "--json"]) == 0
+    assert list(json_of(capsys)["unreadable"]) == [bad]
+    assert main(["sandbox", "approve", bad]) == ExitCode.USAGE
+
+
 @pytest.mark.usefixtures("at_hand")
 def test_the_history_is_shown(capsys):
     name = asked_by("ada", capsys)
