@@ -251,8 +251,9 @@ def rebuild(
     outcome = fill(current, chosen, asked, plan_only=plan_only, confirm=confirm, no_input=no_input, as_json=as_json)
     if outcome is None:
         return
-    ready = desk.ready(name, outcome.run)
+    # The certificate first: it must not be lost when the request was withdrawn meanwhile.
     tell(current, chosen, outcome, as_json=False)
+    ready = desk.ready(name, outcome.run)
     if as_json:
         print_json(_document(ready))
 
