@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from operations.sandbox.rules import Rules
 
 SHORTEST_REASON = 5
+LONGEST_LOOK = 366
+"""Days of a class whose hours are compared with others; what is longer is refused as too long anyway."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,11 +48,16 @@ class Situation:
 def problems_of(asked: Asked, situation: Situation, *, own_id: str = "") -> list[Problem]:
     """Return everything that stands against a class, asked for anew or about to be approved."""
     problems = timeless_problems(asked, situation.rules)
-    shape = [*_order(asked, situation.rules), *_clock(asked)]
-    problems += shape
-    if not shape:
+    problems += [*_order(asked, situation.rules), *_clock(asked)]
+    if _is_in_order(asked):
         problems += [*_when(asked, situation), *_freezes(asked, situation.rules), *_taken(asked, situation, own_id)]
     return problems
+
+
+def _is_in_order(asked: Asked) -> bool:
+    """Return whether a class goes forward in time, and not for ever: only then it has hours to compare."""
+    length = (asked.last_day - asked.first_day).days
+    return 0 <= length <= LONGEST_LOOK and asked.begins < asked.ends
 
 
 def timeless_problems(asked: Asked, rules: Rules) -> list[Problem]:
@@ -138,12 +145,11 @@ def _order(asked: Asked, rules: Rules) -> Iterator[Problem]:
 
 
 def _clock(asked: Asked) -> Iterator[Problem]:
-    """Yield hours that a wall clock skips or shows twice; at most as many days as a class may have are looked at."""
+    """Yield hours that a wall clock skips or shows twice."""
     from zoneinfo import ZoneInfo
 
     zone = ZoneInfo(asked.time_zone)
-    last = min(asked.last_day, asked.first_day + timedelta(days=31))
-    for day in days(asked.first_day, last):
+    for day in days(asked.first_day, asked.last_day)[:LONGEST_LOOK]:
         for text in (asked.begins, asked.ends):
             if wrong := fault(day, time.fromisoformat(text), zone):
                 yield Problem(
@@ -177,7 +183,7 @@ def _freezes(asked: Asked, rules: Rules) -> Iterator[Problem]:
             yield Problem(
                 what=f"The class lies in a release freeze: {freeze.first_day} to {freeze.last_day}",
                 why=freeze.reason,
-                action="choose other days; the freezes are in `careops sandbox calendar`",
+                action="choose other days; the freezes are in `./careops sandbox calendar`",
             )
 
 
@@ -188,7 +194,7 @@ def _taken(asked: Asked, situation: Situation, own_id: str) -> Iterator[Problem]
             yield Problem(
                 what=f"Training is taken: {other.asked.course} ({other.id})",
                 why=f"its class hours are {describe(other.asked)}, and there is one training environment",
-                action="choose another time; see `careops sandbox list`",
+                action="choose another time; see `./careops sandbox list`",
             )
 
 
@@ -210,7 +216,7 @@ def rebuild_problems(request: Request, situation: Situation) -> list[Problem]:
             Problem(
                 what=f"The class of {request.id} is over",
                 why=f"it was {describe(request.asked)}",
-                action="ask for a new one, or end it: careops sandbox expire",
+                action="ask for a new one, or end it: ./careops sandbox expire",
             )
         )
     problems += [
@@ -280,5 +286,5 @@ def wrong_state(request: Request, done: str) -> Problem:
     return Problem(
         what=f"The request {request.id} cannot be {done}",
         why=f"it is {request.state}, by {last.who} at {last.when.astimezone(UTC):%Y-%m-%d %H:%M} UTC",
-        action=f"see its history: careops sandbox show {request.id}",
+        action=f"see its history: ./careops sandbox show {request.id}",
     )

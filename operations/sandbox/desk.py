@@ -133,7 +133,7 @@ class Desk:
                 ExitCode.NOT_ALLOWED,
                 f"The request {name} cannot be {state} by {who}, who asked for it",
                 "a second person decides, and the cluster checks that it is one",
-                f"have somebody else decide; your own request ends with: careops sandbox withdraw {name}",
+                f"have somebody else decide; your own request ends with: ./careops sandbox withdraw {name}",
             )
         return request, who
 
@@ -164,6 +164,6 @@ class Desk:
             Problem(
                 what=f"The request {approved.id} is not approved",
                 why=f"{others[0].asked.course} ({others[0].id}) was approved for the same hours at the same moment",
-                action="see which one stands (careops sandbox list), then approve or reject",
+                action="see which one stands (./careops sandbox list), then approve or reject",
             ),
         )

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 Object = dict[str, Any]
 
+YEARS = range(2000, 2200)
+"""Years of a class. Dates at either end of the calendar cannot be turned into moments."""
+
 GRANTED: tuple[State, ...] = ("approved", "ready")
 """States whose class hours are taken."""
 
@@ -160,6 +163,9 @@ def from_object(found: Object) -> Request:
     spec = found["spec"]
     if spec["timeZone"] not in available_timezones():
         msg = f"it has the time zone {spec['timeZone']!r}"
+        raise ValueError(msg)
+    if not all(int(spec[field][:4]) in YEARS for field in ("firstDay", "lastDay")):
+        msg = f"it is from {spec['firstDay']} to {spec['lastDay']}"
         raise ValueError(msg)
     return Request(
         id=found["metadata"]["name"],

@@ -107,7 +107,7 @@ class Store:
                 ExitCode.USAGE,
                 f"There is no request {name}",
                 f"known: {known}",
-                "see them: careops sandbox list",
+                "see them: ./careops sandbox list",
             )
         return found
 
@@ -151,7 +151,7 @@ class Store:
                 ExitCode.LOCK_HELD,
                 f"Somebody else changed the request {name} at this moment",
                 "it is not the one any more that was judged",
-                f"look at it (careops sandbox show {name}), then decide again",
+                f"look at it (./careops sandbox show {name}), then decide again",
             ) from error
         if error.status == _INVALID:
             raise failure(

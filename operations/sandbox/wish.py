@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from datetime import date, time
 from typing import TYPE_CHECKING
 
 from operations.errors import Problem
 from operations.sandbox.decide import problems_of, reason_problems, timeless_problems
-from operations.sandbox.model import Asked
+from operations.sandbox.model import YEARS, Asked
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -96,14 +97,15 @@ def _groups(texts: Sequence[str]) -> tuple[dict[str, int], list[Problem]]:
 
 def day_of(text: str, option: str) -> date | Problem:
     """Return a day as typed, or what is wrong with it."""
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        return Problem(
-            what=f"{option} is not a day: {text!r}",
-            why="a day is written as year-month-day and exists",
-            action=f"write, for example, {option} 2026-12-01",
-        )
+    with contextlib.suppress(ValueError):
+        found = date.fromisoformat(text)
+        if found.year in YEARS:
+            return found
+    return Problem(
+        what=f"{option} is not a day: {text!r}",
+        why="a day is written as year-month-day and exists",
+        action=f"write, for example, {option} 2026-12-01",
+    )
 
 
 def clock_of(text: str, option: str) -> str | Problem:

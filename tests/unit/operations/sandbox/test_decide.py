@@ -122,6 +122,18 @@ def test_problems_of_time_and_of_words_are_told_together():
     assert all(part in told for part in ("release freeze", "'17.0'", "9 people", "named twice"))
 
 
+def test_a_class_that_is_too_long_is_still_compared_with_freezes_and_other_classes():
+    other = request("approved", first_day=date(2026, 12, 25), last_day=date(2026, 12, 25))
+    _, problems = read(wish(first_day="2026-12-18", last_day="2026-12-30"), situation(other))
+    assert all(part in whats(problems) for part in ("too long", "release freeze", "Training is taken"))
+
+
+@pytest.mark.parametrize(("first", "last"), [("0001-01-01", None), ("9999-12-31", None), ("2026-12-01", "2199-12-31")])
+def test_days_at_the_end_of_time_are_refused_like_others(first, last):
+    _, problems = read(wish(first_day=first, last_day=last), situation())
+    assert problems
+
+
 def test_a_group_that_cannot_be_read_is_told_once():
     _, problems = read(wish(groups=["sales"]), situation())
     assert len(problems) == 1

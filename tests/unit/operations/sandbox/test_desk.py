@@ -258,14 +258,15 @@ def test_an_empty_list_says_so(capsys):
     assert "No requests that are open" in capsys.readouterr().err
 
 
-def test_a_request_that_cannot_be_read_hides_no_other_one_and_is_named(at_hand, capsys):
+@pytest.mark.parametrize(("field", "value"), [("timeZone", "Mars/Olympus_Mons"), ("firstDay", "0001-01-01")])
+def test_a_request_that_cannot_be_read_hides_no_other_one_and_is_named(at_hand, capsys, field, value):
     good, bad = asked_by("ada", capsys), asked_by("eve", capsys)
-    stored(at_hand, bad)["spec"]["timeZone"] = "Mars/Olympus_Mons"
+    stored(at_hand, bad)["spec"][field] = value
     assert main(["sandbox", "list"]) == 0
     said = capsys.readouterr()
     assert good in said.out
     assert bad not in said.out
-    assert "'Mars/Olympus_Mons'" in said.err
+    assert value in said.err
     assert f"delete sandboxrequest {bad}" in said.err
     assert main(["sandbox", "list", "--json"]) == 0
     assert list(json_of(capsys)["unreadable"]) == [bad]
