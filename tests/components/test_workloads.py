@@ -72,14 +72,19 @@ def test_every_pod_runs_with_its_environments_priority(environment):
 
 def test_prod_has_no_mail_sink():
     assert naming.MAIL_SINK not in declared.environment("prod").pods()
-    assert json.loads(declared.environment("prod").of("ConfigMap")[0].inputs["data"]["odoo.json"])["smtp"] is None
+    assert (
+        json.loads(declared.environment("prod").named("ConfigMap", naming.ODOO_SETTINGS).inputs["data"]["odoo.json"])[
+            "smtp"
+        ]
+        is None
+    )
 
 
 @pytest.mark.parametrize("name", ["dev", "test", "training"])
 def test_outside_prod_mail_ends_in_the_sink(name):
     recording = declared.environment(name)
     assert naming.MAIL_SINK in recording.pods()
-    mail = json.loads(recording.of("ConfigMap")[0].inputs["data"]["odoo.json"])["smtp"]
+    mail = json.loads(recording.named("ConfigMap", naming.ODOO_SETTINGS).inputs["data"]["odoo.json"])["smtp"]
     assert mail == {"host": "mail-sink", "port": 1025}
 
 
@@ -95,7 +100,7 @@ def test_only_dev_and_test_start_from_demo_data():
 def test_scheduled_actions_run_once_in_each_environment():
     for name in ENVIRONMENTS:
         recording = declared.environment(name)
-        documents = recording.of("ConfigMap")[0].inputs["data"]
+        documents = recording.named("ConfigMap", naming.ODOO_SETTINGS).inputs["data"]
         in_web = json.loads(documents["odoo.json"])["cron_threads"] > 0
         assert in_web != (naming.ODOO_CRON in recording.pods()), name
 
@@ -110,7 +115,7 @@ def test_each_role_reads_its_own_settings_as_odoo_json(environment):
                 keys[name] = item["key"]
     assert keys[naming.ODOO_WEB] == "odoo.json"
     assert keys[naming.ODOO_MIGRATE] == "odoo-migrate.json"
-    assert set(keys.values()) == set(environment.of("ConfigMap")[0].inputs["data"])
+    assert set(keys.values()) == set(environment.named("ConfigMap", naming.ODOO_SETTINGS).inputs["data"])
 
 
 def test_odoo_verifies_postgresql_and_never_sees_its_authoritys_key(environment):
@@ -209,7 +214,7 @@ def test_the_migration_waits_for_database_secrets_and_filestore(environment):
         secrets,
         *environment.of("Cluster"),
         *environment.of("PersistentVolumeClaim"),
-        environment.named("ConfigMap", "odoo-settings"),
+        environment.named("ConfigMap", naming.ODOO_SETTINGS),
     ]
     assert {resource.urn for resource in needed} <= set(migration.dependencies)
 

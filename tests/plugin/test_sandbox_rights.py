@@ -40,6 +40,8 @@ VERSIONS = {
 def admin(control_plane, tmp_path_factory):
     api = KubeApi(control_plane.kubeconfig)
     platform = declared.platform(tmp_path_factory.mktemp("operator"))
+    # Another module may have left one that is still being deleted.
+    until(lambda: not any(being_deleted(api, namespace) for namespace in (TRAINING, DEV)), seconds=90)
     for namespace in (TRAINING, DEV):
         api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
     declared_here = [each for each in platform.resources if "sandbox" in each.urn.lower()]
@@ -53,12 +55,16 @@ def admin(control_plane, tmp_path_factory):
                 api.apply({"apiVersion": VERSIONS.get(kind, "v1"), "kind": kind, **resource.inputs})
     until(lambda: api.get(REQUESTS) is not None)
     yield api
-    for namespace in (TRAINING, DEV):
-        control_plane.kubectl("delete", "namespace", namespace, "--wait=false")
+    control_plane.kubectl("delete", "namespace", TRAINING, DEV)
     for resource in declared_here:
         if resource.kind in VERSIONS:
             api.delete(api.path_of({"apiVersion": VERSIONS[resource.kind], "kind": resource.kind, **resource.inputs}))
     until(lambda: api.get(REQUESTS) is None)
+
+
+def being_deleted(api, namespace):
+    found = api.get(f"/api/v1/namespaces/{namespace}") or {"metadata": {}}
+    return "deletionTimestamp" in found["metadata"]
 
 
 @pytest.fixture(scope="module")
