@@ -135,7 +135,7 @@ def test_no_secret_is_declared_so_none_can_be_in_pulumis_state(environment):
 
 
 def test_the_secrets_job_can_read_and_make_secrets_but_change_only_the_edges_certificate(environment):
-    rules = environment.of("Role")[0].inputs["rules"]
+    rules = environment.named("Role", naming.ODOO_SECRETS_JOB).inputs["rules"]
     assert [(rule["verbs"], rule.get("resourceNames")) for rule in rules] == [
         (["create"], None),
         (["get"], ["odoo-secrets", "edge-tls"]),
