@@ -36,7 +36,13 @@ SILENCE_SECONDS = 300.0
 ROLES_SECONDS = 180.0
 """How long the operator may take to give PostgreSQL a role whose Secret was just made."""
 
-LOG_LINES = 15
+SETTLE_SECONDS = 60.0
+"""How long the other jobs may take to say why they end too: a pod with a server beside it ends last."""
+
+LOG_LINES = 40
+FOLLOWS = "see the log of"
+"""What a program tells that ended because another did."""
+
 CERTIFICATE_LINES = 200
 
 
@@ -261,8 +267,8 @@ class Run:
             step: Shows what they are doing.
         """
         states = [self._state(part) for part in self._parts]
-        if failed := [state for state in states if state.phase is Phase.FAILED]:
-            raise self._failed(failed)
+        if any(state.phase is Phase.FAILED for state in states):
+            raise self._failed(self._settled(states, step))
         running = [state for state in states if state.phase is Phase.RUNNING]
         notes = []
         for state in running:
@@ -272,6 +278,15 @@ class Run:
             notes.append(note)
         step.note("; ".join(notes))
         return None if running else states
+
+    def _settled(self, states: list[JobState], step: Step) -> list[JobState]:
+        """Return the jobs that failed, once the others have ended as well or had their time to."""
+        begin = self._clock.now()
+        while any(state.phase is Phase.RUNNING for state in states) and self._clock.now() - begin < SETTLE_SECONDS:
+            step.note("a job failed; the others are ending")
+            self._clock.sleep(POLL_SECONDS)
+            states = [self._state(part) for part in self._parts]
+        return [state for state in states if state.phase is Phase.FAILED]
 
     def _doing(self, part: Part, started: set[str]) -> tuple[str, bool]:
         """Return what a job is doing, and whether its pod has not started yet."""
@@ -303,12 +318,15 @@ class Run:
         return sorted(found, key=lambda pod: pod["metadata"].get("creationTimestamp", ""))
 
     def _failed(self, states: Sequence[JobState]) -> OperationError:
-        """Return the error for the jobs that failed, the earliest first: the others failed because of it."""
-        problems = []
+        """Return the error for the jobs that failed, those first that did not end because of another."""
+        told = []
         for state in sorted(states, key=lambda state: state.ended):
-            part = state.part
-            pods = self._pods(part)
-            said = [*jobs.ending(pods), *self._log(part, pods)] or [state.why or "Kubernetes gives no reason"]
+            pods = self._pods(state.part)
+            log = self._log(state.part, pods)
+            said = [*jobs.ending(pods), *log] or [state.why or "Kubernetes gives no reason"]
+            told.append((any(FOLLOWS in line for line in log), state.part, said))
+        problems = []
+        for _, part, said in sorted(told, key=lambda each: each[0]):
             problems.append(
                 Problem(
                     what=f"{part.title}: failed (job {part.job(self.name)}); {self._unchanged()}",

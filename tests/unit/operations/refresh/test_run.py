@@ -140,6 +140,19 @@ def test_the_job_that_failed_first_is_told_first(cluster):
     assert [problem.what.split("job ")[1].split(")")[0] for problem in told.value.problems] == [EXPORT, MASK]
 
 
+def test_the_job_that_failed_of_itself_is_told_before_the_one_that_followed_it(cluster):
+    def adopt_follows():
+        all_run(cluster)
+        cluster.finish(ADOPT, failed=True)
+        cluster.logs[f"{ADOPT}-abcde"] = "  do: see the log of the Job refresh-mask of this run"
+
+    # The pod of the masking program ends later: a server ends beside it.
+    with pytest.raises(OperationError) as told:
+        started(cluster, adopt_follows, fail_mask(cluster)).go(Notes(), ASKED)
+    assert [problem.what.split("job ")[1].split(")")[0] for problem in told.value.problems] == [MASK, ADOPT]
+    assert cluster.deleted == [EXPORT], "both that failed stay, for their logs"
+
+
 @pytest.mark.parametrize("now", [(("careops.generation", RUN),), ()], ids=["a refresh", "a rollback"])
 def test_a_failure_after_the_swap_says_that_it_was_swapped(cluster, now):
     def act():
