@@ -76,6 +76,7 @@ class Proof:
     _planted: Planting = field(default_factory=canaries.Planting)
     _before: Verification = field(default_factory=lambda: Verification(checks=()))
     _files: Counter[str] = field(default_factory=Counter)
+    _kept: frozenset[str] = frozenset()
 
     def plant(self, source: psycopg.Connection[Any], schema: Schema) -> None:
         """Plant canaries in the isolated copy, which masking carries like any other row."""
@@ -94,6 +95,7 @@ class Proof:
             kept |= {each.checksum or "" for each in stand_ins if each.decision is files.Decision.KEEP}
             _write_facts(source, stand_ins)
             _hand_over(target, ((each.checksum, each.mimetype, each.content) for each in stand_ins if each.content))
+        self._kept = frozenset(kept)
         # Training may never have had what this image ships.
         _hand_over(target, _members(archive, kept) if kept else ())
         self.say(f"files: {', '.join(f'{count:,} {what}' for what, count in sorted(self._files.items())) or 'none'}")
@@ -109,7 +111,7 @@ class Proof:
             pair = self._pair(stack, masked.catalogue, source, target)
             rare = kanonymity.suppress(pair.target, pair.after, pair.catalogue, self.k)
             self.say(f"rows whose quasi-identifiers fewer than {self.k} shared, emptied: {rare:,}")
-            placed = _placed(pair.target)
+            placed = _placed(pair.target, self._kept)
             checks = (
                 ("canaries", lambda: canaries.check(pair.target, pair.after, self._planted, placed)),
                 ("rows", lambda: structure.rows(pair)),
@@ -133,7 +135,7 @@ class Proof:
         with ExitStack() as stack:
             pair = self._pair(stack, masked.catalogue, source, target)
             pair = dataclasses.replace(pair, added=_grown(pair))
-            after = verify(pair, Wanted(k=self.k), self._planted, lambda: _placed(pair.target), self._tell)
+            after = verify(pair, Wanted(k=self.k), self._planted, lambda: _placed(pair.target, self._kept), self._tell)
         evidence = Evidence(masked=masked, adopted=adopted, before=self._before, after=after, files=self._files)
         if not (after.passed and self._before.passed):
             return None, findings_of(after)
@@ -212,10 +214,15 @@ def _members(archive: Path, wanted: set[str]) -> Iterator[tuple[str, str, bytes]
                 yield name, "", opened.read()
 
 
-def _placed(target: psycopg.Connection[Any]) -> Iterator[tuple[str, bytes]]:
-    """Yield name and content of every file that was handed over; training gets no other."""
+def _placed(target: psycopg.Connection[Any], kept: frozenset[str]) -> Iterator[tuple[str, bytes]]:
+    """Yield name and content of every file that was handed over; training gets no other.
+
+    Left out is what is byte for byte a file that the image itself ships: what stands in it is nobody's.
+    """
     names = [name for (name,) in target.execute("SELECT sha1 FROM careops_refresh.file ORDER BY sha1").fetchall()]
     for name in names:
+        if name in kept:
+            continue
         row = target.execute("SELECT content FROM careops_refresh.file WHERE sha1 = %s", (name,)).fetchone()
         if row:
             yield name, bytes(row[0])

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from operations.seed.odoo import Api
 
-GENERATOR = 1
+GENERATOR = 2
 """Grows when the same size and seed give other content, so that no database is continued with what does not fit it."""
 
 ORIGIN = "careops_seed.origin"

@@ -113,8 +113,9 @@ _AREAS_TEXT = (
 _AREAS = tuple(_AREAS_TEXT.split())
 
 _RANGES = {
-    # ARCEP, decision 2012-0856: numbers for works of fiction.
-    "33": (("1 99 00", "2 61 91", "3 53 01", "4 65 71", "5 36 49", "6 39 98"), "pairs"),
+    # ARCEP, decision 2012-0856: numbers for works of fiction. The other three blocks are those of generated data
+    # (`careops seed`): a made number that is somebody's in the source by chance would be a finding.
+    "33": (("1 99 00", "3 53 01", "5 36 49"), "pairs"),
     # Ofcom: telephone numbers for drama use.
     "44": (("20 7946 0", "121 496 0", "113 496 0", "131 496 0", "161 496 0", "29 2018 0", "7700 900"), "three"),
     # Bundesnetzagentur, notice 148/2021: numbers for media productions.

@@ -255,6 +255,21 @@ def product_text(schema: Schema, catalogue: Catalogue) -> Iterator[tuple[Table, 
             yield table, wanted, made
 
 
+def organisation_text(schema: Schema, catalogue: Catalogue) -> Iterator[tuple[Table, list[str]]]:
+    """Yield tables with the columns in which the organisation names its own things, and which training keeps."""
+    for table in schema.tables.values():
+        rules = {column.name: catalogue.column(table.name, column.name) for column in table.columns}
+        wanted = [
+            column.name
+            for column in table.columns
+            if column.kind in _TEXT
+            and (line := rules[column.name])
+            and (line.classification, line.rule) == (Classification.INTERNAL, "keep")
+        ]
+        if wanted:
+            yield table, wanted
+
+
 def ordinary_words(source: psycopg.Connection[Any], schema: Schema, catalogue: Catalogue) -> frozenset[str]:
     """Return words that cannot be a rare name, because the product uses them."""
     words = set(public_words())

@@ -17,7 +17,8 @@ What a finding is
     therefore no finding; nobody without the key can tell such a row from the others. The count is in the facts.
 
     Values that the product itself ships (in rows that a module made and nobody edited, in columns that hold nothing
-    personal) are nobody's.
+    personal) are nobody's. A quasi-identifier that stands in a column of the organisation's own, such as a job's name
+    that employees repeat, is the organisation's.
 
 How
     Target and source are read once as a stream (`COPY`). Each block of rows is cut into words, numbers and addresses;
@@ -39,7 +40,7 @@ from operations.anonymise.rules.grammar import RuleError, parse
 from operations.anonymise.rules.lists import LANGUAGES, Lists
 from operations.anonymise.rules.scope import quoted, relation
 from operations.anonymise.rules.words import Kind
-from operations.anonymise.verify.collect import Dictionary, collect, ordinary_words, product_text
+from operations.anonymise.verify.collect import Dictionary, collect, ordinary_words, organisation_text, product_text
 from operations.anonymise.verify.report import Finding, Looked
 from operations.anonymise.verify.text import prefix_keys, see
 from operations.anonymise.verify.values import What, what_of
@@ -148,7 +149,22 @@ def build(source: psycopg.Connection[Any], schema: Schema, catalogue: Catalogue)
             keys = dictionary.inside(block.decode("utf-8", "replace"))
             for weak in (False, True) if keys else ():
                 dictionary.shipped.update(*dictionary.of(keys, weak=weak).values())
+    _leave_to_the_organisation(source, schema, catalogue, dictionary)
     return dictionary
+
+
+def _leave_to_the_organisation(
+    source: psycopg.Connection[Any], schema: Schema, catalogue: Catalogue, dictionary: Dictionary
+) -> None:
+    """Take out the quasi-identifiers that are the organisation's own words, and nothing else with the same words."""
+    for table, columns in organisation_text(schema, catalogue):
+        wanted = ", ".join(f"t.{quoted(column)}::text" for column in columns)
+        for block in blocks(source, f"SELECT {wanted} FROM {relation(table.name)} t"):
+            keys = dictionary.inside(block.decode("utf-8", "replace"))
+            if keys:
+                strong = dictionary.of(keys, weak=False)
+                words = strong.pop(What.QUASI, set())
+                dictionary.shipped.update(words.difference(*strong.values(), *dictionary.of(keys, weak=True).values()))
 
 
 def searchable(table: Table) -> list[Column]:

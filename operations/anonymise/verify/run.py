@@ -60,7 +60,7 @@ def verify(
         ("constraints", lambda: structure.constraints(pair)),
         ("sequences", lambda: structure.sequences(pair)),
         ("references", lambda: structure.references(pair)),
-        ("shapes", lambda: shapes.shapes(pair, wanted.tolerance)),
+        ("shapes", lambda: shapes.shapes(pair, wanted.tolerance, adopted=wanted.adopted)),
         ("ledger", lambda: structure.ledger(pair)),
     ]
     if wanted.adopted:

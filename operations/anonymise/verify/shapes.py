@@ -54,11 +54,21 @@ _OF_LENGTH_ONLY = frozenset({"filler", "filler-html"})
 """Rules whose result says nothing but how long the text was: notes of one length all become the same text."""
 
 
-def shapes(pair: Pair, tolerance: Tolerance = Tolerance()) -> Looked:
+_STAMPS = frozenset({"write_date"})
+"""Odoo's stamps of the last change; they are all of one moment once the adoption has computed a column again."""
+
+
+def shapes(pair: Pair, tolerance: Tolerance = Tolerance(), *, adopted: bool = False) -> Looked:
     """Compare the shapes of masked and kept columns: NULLs, different values, lengths.
 
     A column whose rule keeps the shape must not have collapsed: training with one name in all rows teaches nothing.
+
+    Args:
+        pair: Source and target.
+        tolerance: How far shapes may differ.
+        adopted: Whether Odoo has worked on the target: its stamps are then not judged.
     """
+    left = _STAMPS if adopted else frozenset()
     findings, judged = [], 0
     for name, table in pair.before.tables.items():
         line = pair.catalogue.table(name)
@@ -67,7 +77,9 @@ def shapes(pair: Pair, tolerance: Tolerance = Tolerance()) -> Looked:
         if name in pair.added:
             continue  # rows that nobody masked would be judged with the others; before they came, these were
         words = {
-            column: word for column, word in _useful(table, pair.catalogue) if pair.after.tables[name].column(column)
+            column: word
+            for column, word in _useful(table, pair.catalogue)
+            if pair.after.tables[name].column(column) and column not in left
         }
         if not words:
             continue
