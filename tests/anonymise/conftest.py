@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -34,3 +35,11 @@ def demo(server: Server) -> str:
 def either(request: pytest.FixtureRequest) -> str:
     """Each of the two baselines in turn."""
     return request.getfixturevalue(request.param)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark everything here as live: a server of the platform's image is needed, which the fast tests do not have."""
+    here = Path(__file__).parent
+    for item in items:
+        if item.path.is_relative_to(here):
+            item.add_marker(pytest.mark.live)

@@ -17,8 +17,6 @@ from operations.anonymise.rules.words import Kind
 from operations.anonymise.schema import Schema, read_schema
 from tests.anonymise.support import Server
 
-pytestmark = pytest.mark.live
-
 
 @pytest.fixture(scope="module")
 def schemas() -> dict[str, Schema]:

@@ -37,8 +37,6 @@ from operations.anonymise.waiting import Patience
 from tests.anonymise.masking import tools
 from tests.anonymise.support import Server, serving
 
-pytestmark = pytest.mark.live
-
 RUN = "417"
 NAME = "ab/" + "ab" * 20
 COMPANY = """

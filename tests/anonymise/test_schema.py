@@ -10,8 +10,6 @@ from operations.anonymise.rules.words import Kind
 from operations.anonymise.schema import ForeignKey, Schema, read_schema
 from tests.anonymise.support import Server
 
-pytestmark = pytest.mark.live
-
 MADE = """
     CREATE TABLE person (id serial PRIMARY KEY, name varchar(40) NOT NULL DEFAULT 'x', born date,
         tags text[], scan bytea, doc jsonb, size numeric(6, 2), at timestamp(3), ok boolean,

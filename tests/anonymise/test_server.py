@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
-
 from tests.anonymise.support import Server
-
-pytestmark = pytest.mark.live
 
 
 def test_each_baseline_is_restored_whole(server: Server, either: str):

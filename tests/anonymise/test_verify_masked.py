@@ -14,7 +14,7 @@ from operations.anonymise.rules.plain import FILES_TABLE
 from operations.anonymise.schema import read_schema
 from operations.anonymise.sessions import Endpoint
 from operations.anonymise.transfer import transfer
-from operations.anonymise.verify import dictionary, kanonymity
+from operations.anonymise.verify import dictionary, kanonymity, shapes
 from operations.anonymise.verify.run import Wanted, verify
 from operations.anonymise.verify.structure import Pair
 from tests.anonymise.masking import TODAY, source, tools
@@ -77,3 +77,34 @@ def test_a_row_that_keeps_its_own_common_name_is_a_link(masked: tuple[Pair, cana
         looked = dictionary.check(pair.source, pair.target, (pair.before, pair.after), pair.catalogue)
     found = {(finding.table, finding.column, finding.count) for finding in looked.findings}
     assert ("res_partner", "name", 6) in found
+
+
+JOB = "Oberaufseherin der Quartzgrotte"
+
+
+@pytest.mark.parametrize("organisations", [True, False], ids=["also the name of a job", "one employee's alone"])
+def test_a_title_that_the_organisation_uses_itself_is_nobodys(
+    masked: tuple[Pair, canaries.Planting], *, organisations: bool
+):
+    pair, _ = masked
+    job = "SELECT min(id) FROM hr_job"
+    with pair.source.transaction(force_rollback=True), pair.target.transaction(force_rollback=True):
+        pair.source.execute("UPDATE hr_version SET job_title = %s WHERE id = (SELECT min(id) FROM hr_version)", [JOB])
+        named = f"UPDATE hr_job SET name = jsonb_build_object('en_US', %s::text) WHERE id = ({job})"  # noqa: S608 - ours
+        if organisations:
+            pair.source.execute(named.encode(), [JOB])
+        pair.target.execute(named.encode(), [JOB])
+        looked = dictionary.check(pair.source, pair.target, (pair.before, pair.after), pair.catalogue)
+    found = {(finding.table, finding.column) for finding in looked.findings}
+    assert (("hr_job", "name") in found) is not organisations
+
+
+def test_only_odoos_stamps_of_the_last_change_may_be_of_one_moment(masked: tuple[Pair, canaries.Planting]):
+    pair, _ = masked
+    with pair.target.transaction(force_rollback=True):
+        pair.target.execute("UPDATE mail_message SET write_date = now(), date = '2020-01-01'")
+        before = {(f.table, f.column) for f in shapes.shapes(pair).findings}
+        after = {(f.table, f.column) for f in shapes.shapes(pair, adopted=True).findings}
+    assert ("mail_message", "write_date") in before
+    assert ("mail_message", "write_date") not in after
+    assert ("mail_message", "date") in after
