@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 import sys
 from typing import TYPE_CHECKING
 
@@ -37,6 +39,8 @@ def known(error: BaseException) -> OperationError | None:
     settings = sys.modules.get("infra.problems")  # who raised its error has loaded it
     if settings is not None and isinstance(error, settings.SettingsError):
         return from_settings(error)
+    if isinstance(error, PermissionError) and error.filename and os.geteuid() != 0:
+        return from_permission(error)
     return None
 
 
@@ -52,6 +56,22 @@ def from_settings(error: SettingsError) -> OperationError:
     return OperationError(
         ExitCode.SETTINGS_INVALID,
         *(Problem(what=one.path, why=one.message, action=one.action) for one in error.problems),
+    )
+
+
+def from_permission(error: PermissionError) -> OperationError:
+    """Return the error of a user who may not use this platform's files; for root it would be a defect."""
+    try:
+        name = pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:  # a number without an account
+        name = str(os.geteuid())
+    return OperationError(
+        ExitCode.MACHINE_UNFIT,
+        Problem(
+            what=f"This user may not use {os.fsdecode(error.filename)}",
+            why=f"this is user {name}, and it belongs to somebody else: the embedded cluster and its state are root's",
+            action="run the same command as root, such as with sudo",
+        ),
     )
 
 

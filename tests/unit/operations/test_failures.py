@@ -54,6 +54,23 @@ def test_a_task_that_failed_for_a_known_reason_has_that_reasons_code():
     assert told.code == ExitCode.MACHINE_UNFIT
 
 
+def test_a_user_without_the_right_is_told_to_use_root_and_not_of_a_defect(monkeypatch):
+    refused = PermissionError(13, "Permission denied", "/state/kubeconfig")
+    monkeypatch.setattr("os.geteuid", lambda: 65534)
+    told = known(refused)
+    assert told is not None
+    assert told.code == ExitCode.MACHINE_UNFIT
+    assert "/state/kubeconfig" in told.problems[0].what
+    assert "as root" in told.problems[0].action
+
+
+def test_a_refusal_that_root_meets_or_that_is_about_no_file_is_a_defect(monkeypatch):
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    assert known(PermissionError(13, "Permission denied", "/state/kubeconfig")) is None
+    monkeypatch.setattr("os.geteuid", lambda: 65534)
+    assert known(PermissionError("not allowed")) is None
+
+
 def test_an_error_shows_what_why_and_what_to_do_on_stderr_and_nothing_on_stdout(capsys):
     code = report_failure(failure(ExitCode.CLUSTER, "It broke", "a reason", "a remedy"), [])
     shown = capsys.readouterr()
