@@ -110,5 +110,5 @@ def _held(holder: Holder) -> Exception:
         f"`{holder.command}`{process} is changing this platform, since {holder.since}",
         "two changes at once would undo each other",
         "wait until it ends"
-        + (f", or end it with `kill {holder.pid}`: it stops cleanly and can be continued" if holder.pid else ""),
+        + (f", or end it with `kill {holder.pid}`: it stops cleanly, as with Ctrl-C" if holder.pid else ""),
     )

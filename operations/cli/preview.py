@@ -62,11 +62,14 @@ def preview(environments: Environments = None, as_json: AsJson = False) -> None:
             for plan in (platform, *plans)
         ],
     )
-    say("\nThe whole tree of one stack: ./careops pulumi preview --diff --policy-pack policies --stack dev")
+    whole = "./careops pulumi preview --diff --policy-pack policies --stack"
+    say(f"\nThe whole tree of one stack: {whole} {plans[-1].stack}")
 
 
 def _preview(current: Session, stack: str, shown: Reporter) -> Result:
     from operations import deployment
 
     with shown.step(f"Preview of {stack}") as step:
-        return deployment.preview(current, stack, step)
+        plan = deployment.preview(current, stack, step)
+        step.note("unchanged" if plan.is_unchanged else "would change")
+        return plan
