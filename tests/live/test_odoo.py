@@ -56,7 +56,7 @@ def test_the_edge_blocks_the_database_manager(platform: Platform, environment: s
         assert user.http.get(path).status_code in {403, 404}
 
 
-def test_the_edge_sends_browsers_to_tls_only(platform: Platform, environment: str, tmp_path: Path) -> None:
+def test_the_edge_tells_browsers_to_stay_on_tls(platform: Platform, environment: str, tmp_path: Path) -> None:
     with browser(platform, environment, tmp_path) as user:
         assert "max-age=" in user.http.get("/web/login").headers["strict-transport-security"]
 
