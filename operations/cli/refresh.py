@@ -163,7 +163,7 @@ def verify(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check a refresh's certificate, without the cluster and without network.
+    """Check a refresh's certificate, offline.
 
     Exit code 0 only for one that was signed with this key, was not changed since, and says that every check passed;
     else 12. A key that lies beside the certificate can have been exchanged together with it: compare its fingerprint
