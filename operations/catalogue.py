@@ -83,6 +83,7 @@ def _environment(one: StackSettings, site_index: int) -> Environment:
         port=default_port(site_index, name),
         memory_bytes=_guaranteed_memory(one),
         protected=one.protected,
+        dedicated_cron=one.settings.odoo.cron.dedicated,
     )
 
 

@@ -35,6 +35,7 @@ class Environment:
         port: Default port on 127.0.0.1 for `careops open`.
         memory_bytes: Memory its pods are guaranteed together.
         protected: Whether its settings keep Pulumi from deleting what holds data.
+        dedicated_cron: Whether scheduled actions have a deployment of their own; else web runs them.
     """
 
     stack: str
@@ -44,6 +45,7 @@ class Environment:
     port: int
     memory_bytes: int = 0
     protected: bool = False
+    dedicated_cron: bool = False
 
     @property
     def holds_data(self) -> bool:

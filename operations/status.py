@@ -119,14 +119,16 @@ def read_environment(read: Read, environment: Environment, last_up: str | None) 
         for name in (ODOO_WEB, ODOO_CRON, EDGE)
     }
     database = _database(cluster)
-    state = _judge(found, (database, deployments[ODOO_WEB], deployments[EDGE]), deployments[ODOO_CRON])
+    cron = deployments[ODOO_CRON]
+    expected = (cron,) if environment.dedicated_cron or cron else ()
+    state = _judge(found, (database, deployments[ODOO_WEB], deployments[EDGE], *expected))
     return EnvironmentStatus(
         stack=environment.stack,
         namespace=namespace,
         state=state,
         database=database,
         web=deployments[ODOO_WEB],
-        cron=deployments[ODOO_CRON],
+        cron=cron,
         edge=deployments[EDGE],
         certificate=certificate_status(read_certificate(read(edge_tls_path(namespace))), environment),
         hint=_hint(environment, state),
@@ -139,13 +141,12 @@ def healthy(environments: Sequence[EnvironmentStatus], platform: Sequence[PartSt
     return all(status.healthy for status in environments) and all(part.healthy for part in platform)
 
 
-def _judge(namespace: dict[str, Any], needed: tuple[Ready | None, ...], optional: Ready | None) -> State:
+def _judge(namespace: dict[str, Any], needed: tuple[Ready | None, ...]) -> State:
     if namespace.get("status", {}).get("phase") == "Terminating":
         return "half-deleted"
     if any(part is None for part in needed):
         return "incomplete"
-    present = [*needed, *([optional] if optional else [])]
-    return "ready" if all(part is not None and part.complete for part in present) else "starting"
+    return "ready" if all(part is not None and part.complete for part in needed) else "starting"
 
 
 def _hint(environment: Environment, state: State) -> str:
@@ -154,7 +155,7 @@ def _hint(environment: Environment, state: State) -> str:
         return half_deleted(stack, environment.namespace).action
     return {
         "ready": f"use it: ./careops open {stack}",
-        "incomplete": f"an `up` did not get to its end; continue: ./careops up {stack}",
+        "incomplete": f"an `up` did not get to its end, or somebody deleted a part: ./careops up {stack} --refresh",
         "starting": f"look closer: ./careops kubectl -n {environment.namespace} get pods",
     }.get(state, "")
 

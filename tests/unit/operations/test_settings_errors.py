@@ -45,6 +45,10 @@ def test_the_settings_of_this_checkout_are_valid_and_declare_four_environments()
     assert all(environment.memory_bytes > 0 for environment in load(ROOT))
 
 
+def test_the_repositorys_training_and_prod_run_scheduled_actions_apart():
+    assert {one.name for one in load(ROOT) if one.dedicated_cron} == {"training", "prod"}
+
+
 @pytest.mark.usefixtures("checkout")
 def test_valid_settings_end_with_0(capsys):
     assert cli.main(["config", "validate"]) == ExitCode.OK

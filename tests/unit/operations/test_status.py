@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -60,8 +61,15 @@ def test_an_environment_without_its_edge_is_incomplete(make_environment):
     assert found.state == "incomplete"
 
 
-def test_an_environment_without_cron_is_ready_because_not_every_environment_has_one(make_environment):
+def test_an_environment_without_cron_is_ready_where_web_runs_the_scheduled_actions(make_environment):
     assert read_environment(cluster_of("riverside-dev", cron=None), make_environment("dev"), None).state == "ready"
+
+
+def test_an_environment_that_lost_its_cron_is_incomplete_and_the_remedy_makes_it_again(make_environment):
+    prod = replace(make_environment("prod"), dedicated_cron=True)
+    found = read_environment(cluster_of("riverside-prod", cron=None), prod, None)
+    assert found.state == "incomplete"
+    assert "careops up prod --refresh" in found.hint
 
 
 @pytest.mark.parametrize(
