@@ -127,6 +127,7 @@ def kill_when(project, count):
                 break
         except RuntimeError:
             pass
+    assert engine.poll() is None, "the update ended before it could be killed: nothing is proved"
     engine.send_signal(signal.SIGKILL)
     engine.wait()
 
