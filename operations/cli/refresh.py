@@ -90,7 +90,7 @@ def status(site: Site = None, as_json: AsJson = False) -> None:
     schedule = chosen.site.refresh.schedule if chosen.site.refresh else None
     if as_json:
         runs = [asdict(state) | {"seconds": state.seconds} for state in states]
-        base = {"schema": 1, "identity": chosen.identity, "generation": holds.generation, "schedule": schedule}
+        base = {"schema": 1, "identity": chosen.identity, "generation": holds.generation or None, "schedule": schedule}
         print_json({**base, "previous_bytes": holds.previous, "jobs": runs})
         return
     made = f"data of run {holds.generation}" if holds.generation else "data that no refresh made"
