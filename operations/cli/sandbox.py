@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from operations.sandbox.store import Store
 
 app = typer.Typer(
-    help="Ask for training with fresh data; approve, see, and end requests.",
+    help="Ask for training with fresh data, approve, and see who has it.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
