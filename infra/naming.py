@@ -36,15 +36,15 @@ ISOLATED_POSTGRESQL = "isolated-postgresql"
 REFRESH_SOURCE_ROLE = "refresh_source"
 REFRESH_TARGET_ROLE = "refresh"
 # Secrets and ConfigMaps of a refresh, made by operations: no credential of it is ever in Pulumi's state.
-REFRESH_SOURCE_ROLE_SECRET = "refresh-source-role"  # noqa: S105 - a name, as are the next ones
-REFRESH_SOURCE_LINK_SECRET = "refresh-source-link"  # noqa: S105
-REFRESH_ISOLATED_SECRET = "refresh-isolated"  # noqa: S105
-REFRESH_TARGET_SECRET = "refresh-target"  # noqa: S105
-REFRESH_EVIDENCE_SECRET = "refresh-evidence"  # noqa: S105
+REFRESH_SOURCE_ROLE_SECRET = "refresh-source-role"  # noqa: S105 - a name
+REFRESH_SOURCE_LINK_SECRET = "refresh-source-link"  # noqa: S105 - a name
+REFRESH_ISOLATED_SECRET = "refresh-isolated"  # noqa: S105 - a name
+REFRESH_TARGET_SECRET = "refresh-target"  # noqa: S105 - a name
+REFRESH_EVIDENCE_SECRET = "refresh-evidence"  # noqa: S105 - a name
 REFRESH_EVIDENCE_KEY = "refresh-evidence-key"
 REFRESH_CATALOGUE = "refresh-catalogue"
-REFRESH_ROLE_SECRET = "refresh-role"  # noqa: S105
-REFRESH_LOGINS_SECRET = "refresh-logins"  # noqa: S105
+REFRESH_ROLE_SECRET = "refresh-role"  # noqa: S105 - a name
+REFRESH_LOGINS_SECRET = "refresh-logins"  # noqa: S105 - a name
 # Requests for a training sandbox: two Roles and the rules in force in training, one guard for the cluster.
 SANDBOX_TRAINER = "careops-trainer"
 SANDBOX_APPROVER = "careops-training-approver"

@@ -329,7 +329,7 @@ def _sequences(keeper: psycopg.Connection[Any], target: Endpoint) -> None:
     with target.connect() as writing:
         for schema, name in keeper.execute(query).fetchall():
             sequence = f"{quoted(schema)}.{quoted(name)}"
-            row = keeper.execute(f"SELECT last_value, is_called FROM {sequence}".encode()).fetchone()  # noqa: S608
+            row = keeper.execute(f"SELECT last_value, is_called FROM {sequence}".encode()).fetchone()  # noqa: S608 - quoted
             if row is None:
                 raise TransferError("sequences", f"{sequence} has no state", "look at it in the source")
             writing.execute("SELECT setval(%s::regclass, %s, %s)", (sequence, *row))

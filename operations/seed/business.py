@@ -134,7 +134,7 @@ class Business:
         at = self.source.moment()
         vendor = self.random.choice(self.vendors)
         # The first orders carry every article, so that what patients buy is in stock.
-        products = self.goods if number <= 2 else self.random.sample(self.goods, self.random.randint(1, 4))  # noqa: PLR2004
+        products = self.goods if number <= 2 else self.random.sample(self.goods, self.random.randint(1, 4))  # noqa: PLR2004 - two orders
         stock = max(200, len(self.patients)) if number <= 2 else 0  # noqa: PLR2004 - the same two orders
         return Purchase(
             key=f"purchase_{number:06d}",

@@ -93,7 +93,14 @@ class Workflow:
         for batch in batches(sorted(changes), AT_ONCE):
             self.odoo.call(model, "web_save_multi", list(batch), [changes[one] for one in batch], {}, context=context)
 
-    def _press(self, model: str, button: str, ids: Iterable[int], note: Callable[[str], None], **context: Any) -> None:  # noqa: ANN401
+    def _press(
+        self,
+        model: str,
+        button: str,
+        ids: Iterable[int],
+        note: Callable[[str], None],
+        **context: Any,  # noqa: ANN401 - plain values of any shape
+    ) -> None:
         todo = list(ids)
         for number, batch in enumerate(batches(todo, AT_ONCE), start=1):
             self.odoo.call(model, button, list(batch), context={**QUIET, **context})

@@ -217,7 +217,8 @@ def test_every_module_is_fully_installed_and_the_site_s_languages_are_loaded(env
     assert answers["halfway"] == 0
     active = pod.sql("odoo", "SELECT string_agg(code, ',' ORDER BY code) FROM res_lang WHERE active")
     assert active == ",".join(sorted(LANGUAGES[name]))
-    translated = pod.sql("odoo", f"SELECT count(*) FROM ir_ui_menu WHERE name ? '{LANGUAGES[name][0]}'")  # noqa: S608
+    query = f"SELECT count(*) FROM ir_ui_menu WHERE name ? '{LANGUAGES[name][0]}'"  # noqa: S608 - this file's own constant
+    translated = pod.sql("odoo", query)
     assert int(translated) > 100
 
 

@@ -33,7 +33,7 @@ def end_old_ways_in() -> None:
 def groups_of(role: dict) -> Any:  # noqa: ANN401  records of Odoo, which has no types
     """Return a role's groups, and that of everybody who may log in."""
     found = {name: env.ref(name, raise_if_not_found=False) for name in ["base.group_user", *role["groups"]]}  # ty: ignore[unresolved-reference]
-    absent = [name for name, group in found.items() if not group or group._name != "res.groups"]  # noqa: SLF001
+    absent = [name for name, group in found.items() if not group or group._name != "res.groups"]  # noqa: SLF001  Odoo's own
     if absent:
         raise SystemExit(f"the role {role['name']} names groups that Odoo does not have: {', '.join(absent)}")
     return env["res.groups"].union(*found.values())  # ty: ignore[unresolved-reference]

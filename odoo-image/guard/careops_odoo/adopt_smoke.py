@@ -13,7 +13,7 @@ wishes = json.loads(Path(os.environ["CAREOPS_WISHES"]).read_text(encoding="utf-8
 
 def log_in() -> int:
     """Log in as the web does; a wrong password must not do."""
-    from odoo.exceptions import AccessDenied  # noqa: PLC0415  # ty: ignore[import-not-found]
+    from odoo.exceptions import AccessDenied  # noqa: PLC0415  only the shell has Odoo  # ty: ignore[import-not-found]
 
     users = env["res.users"]  # ty: ignore[unresolved-reference]
     known = {"type": "password", "login": wishes["login"]}

@@ -114,7 +114,7 @@ _P = ParameterKind
 
 
 def _word(word: str, fits: frozenset[Kind], effect: Effect, meaning: str, **more: object) -> RuleSpec:
-    return RuleSpec(word=word, fits=fits, effect=effect, meaning=meaning, **more)  # ty: ignore[invalid-argument-type]
+    return RuleSpec(word=word, fits=fits, effect=effect, meaning=meaning, **more)  # ty: ignore[invalid-argument-type]  fields by name
 
 
 _ALL = (

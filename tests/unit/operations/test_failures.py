@@ -177,4 +177,4 @@ def test_ctrl_c_and_sigterm_end_quietly_with_130_and_reach_the_programs_that_wer
         deadline = time.monotonic() + 5
         while time.monotonic() < deadline and os.path.exists(f"/proc/{child}"):  # noqa: PTH110 - /proc is not a path to keep
             time.sleep(0.05)
-        assert not os.path.exists(f"/proc/{child}")  # noqa: PTH110
+        assert not os.path.exists(f"/proc/{child}")  # noqa: PTH110 - as above
