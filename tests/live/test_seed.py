@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from operations.seed.hospital import generate
 from tests.live.support import ROOT, SITE, Browser, Platform, browser
 from toolchain.cluster.processes import children
 
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.live
 
-FILL_DEV = ("seed", "dev", "--size", "10", "--yes")
+SIZE, SEED = 10, 1
+FILL_DEV = ("seed", "dev", "--size", f"{SIZE}", "--seed", f"{SEED}", "--yes")
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +36,7 @@ def seeded(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> dict
 
 
 def kill_at(platform: Platform, line: str) -> None:
-    """Start the command and kill it with SIGKILL when it writes a line (or when it ends without)."""
+    """Start the command and kill it with SIGKILL when it writes a line; one that ends without it fails."""
     process = subprocess.Popen(
         [str(ROOT / "careops"), *FILL_DEV],
         cwd=ROOT,
@@ -46,14 +48,19 @@ def kill_at(platform: Platform, line: str) -> None:
         start_new_session=True,
     )
     assert process.stderr
+    heard = []
     for said in process.stderr:
+        heard.append(said)
         if line in said:
             forwards = children(process.pid)  # in sessions of their own: nobody else would end them
             os.killpg(process.pid, signal.SIGKILL)
             for number in forwards:
                 os.kill(number, signal.SIGKILL)
             break
-    process.wait()
+    else:
+        process.wait()
+        pytest.fail(f"seed ended with {process.returncode} and never said {line!r}:\n{''.join(heard[-20:])}")
+    assert process.wait() == -signal.SIGKILL, "it ended before it could be killed: nothing was interrupted"
 
 
 @pytest.fixture
@@ -63,10 +70,15 @@ def user(platform: Platform, tmp_path: Path) -> Iterator[Browser]:
         yield one
 
 
+def keys(user: Browser, model: str) -> dict[int, str]:
+    """Return what the seed created of a model, with the seed's own keys."""
+    domain = [["module", "=", "careops_seed"], ["model", "=", model]]
+    return {one["res_id"]: one["name"] for one in user.call("ir.model.data", "search_read", domain, ["res_id", "name"])}
+
+
 def ids(user: Browser, model: str) -> list[int]:
     """Return what the seed created of a model."""
-    domain = [["module", "=", "careops_seed"], ["model", "=", model]]
-    return [one["res_id"] for one in user.call("ir.model.data", "search_read", domain, ["res_id"])]
+    return list(keys(user, model))
 
 
 def test_a_killed_run_is_continued_and_every_record_is_there_once(seeded: dict, user: Browser) -> None:
@@ -84,7 +96,7 @@ def test_a_second_run_adds_nothing(platform: Platform) -> None:
 
 @pytest.mark.usefixtures("seeded")
 def test_another_seed_is_refused(platform: Platform) -> None:
-    done = platform.careops(*FILL_DEV, "--seed", "2")
+    done = platform.careops("seed", "dev", "--size", f"{SIZE}", "--seed", f"{SEED + 1}", "--yes")
     assert done.returncode == 2
     assert "--size 10 --seed 1" in done.stderr
 
@@ -108,13 +120,16 @@ def test_goods_were_received(user: Browser) -> None:
 
 
 @pytest.mark.usefixtures("seeded")
-def test_private_data_of_staff_are_on_their_version(user: Browser) -> None:
-    staff = ids(user, "hr.employee")
-    versions = user.call(
-        "hr.version", "search_read", [["employee_id", "in", staff]], ["ssnid", "private_street", "wage"]
-    )
-    assert len(versions) == len(staff)
+def test_private_data_of_staff_are_on_every_version_and_who_moved_has_two(user: Browser) -> None:
+    staff = keys(user, "hr.employee")
+    fields = ["employee_id", "ssnid", "private_street", "wage"]
+    versions = user.call("hr.version", "search_read", [["employee_id", "in", list(staff)]], fields)
     assert all(one["ssnid"] and one["private_street"] and one["wage"] for one in versions)
+    streets = {key: {v["private_street"] for v in versions if v["employee_id"][0] == one} for one, key in staff.items()}
+    moved = {one.key for one in generate(SIZE, SEED).staff if one.moved}
+    assert moved, "nobody moves: this test can tell nothing here"
+    assert {key: len(found) for key, found in streets.items()} == {key: 1 + (key in moved) for key in staff.values()}
+    assert len(versions) == len(staff) + len(moved)
 
 
 @pytest.mark.usefixtures("seeded")
