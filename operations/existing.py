@@ -149,9 +149,12 @@ class ExistingPart:
         record = archive.with_suffix(".json")
         if archive.is_file() and record.is_file() and json.loads(record.read_text()) == names:
             return archive
+        found = {name: store.resolve(name) for name in names}
+        if absent := [name for name, ref in found.items() if ref is None]:
+            raise images_not_made(absent)
         partial = archive.with_suffix(".new")
         with partial.open("wb") as file:
-            file.writelines(store.export([ref for name in names if (ref := store.resolve(name)) is not None]))
+            file.writelines(store.export(ref for ref in found.values() if ref is not None))
         partial.replace(archive)
         record.write_text(json.dumps(names))
         return archive
@@ -263,6 +266,16 @@ def refuse_other_context(known: str | None, chosen: str, state: Path) -> None:
         f"its Pulumi state and records are in {state}; on another cluster they would be wrong",
         f"go on with it: ./careops up --context {known}; or keep the two apart: "
         f"CAREOPS_STATE={os.fspath(state)}-{chosen} ./careops up --context {chosen}",
+    )
+
+
+def images_not_made(names: Sequence[str]) -> OperationError:
+    """Return the error of images that were to be exported and are not in the store; an archive without them is none."""
+    return failure(
+        ExitCode.TOOLCHAIN,
+        f"The store of images does not have {', '.join(names)}",
+        "it was removed from the cache, or part of it was, after it was made",
+        "run the same command again: it makes what is missing",
     )
 
 

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import tarfile
+
 import pytest
 
-from operations import live, teardown
+from operations import embedded, live, teardown
 from operations.environments import Environment
 from operations.errors import OperationError
 from operations.existing import (
     ExistingCluster,
+    ExistingPart,
     images_missing,
     missing_images,
     read_context,
@@ -15,6 +18,9 @@ from operations.existing import (
     renamed,
 )
 from operations.exit_codes import ExitCode
+from operations.session import Session
+from toolchain.images.oci import ImageConfig, OciStore
+from toolchain.paths import Paths
 
 REFERENCE = "careops.local/odoo:19.0@sha256:" + "a" * 64
 
@@ -78,6 +84,26 @@ def test_missing_images_name_the_archive_and_both_ways_to_bring_them(tmp_path):
     problem = images_missing(ExistingCluster(context="kind-a"), tmp_path / "images.tar", ["odoo"]).problems[0]
     assert "images.tar" in problem.action
     assert "--registry" in problem.action
+
+
+def test_an_image_that_the_store_lost_is_named_and_no_archive_is_written_without_it(tmp_path, monkeypatch):
+    paths = Paths(root=tmp_path, state=tmp_path / "state", cache=tmp_path / "cache")
+    paths.state.mkdir()
+    store = OciStore(paths.oci)
+    one, probe = (store.add_image(f"careops.local/{name}:1", ImageConfig(), []) for name in ("edge", "probe"))
+    monkeypatch.setattr(embedded, "probe_image", lambda _: probe)
+    part = ExistingPart(
+        Session(paths=paths, environ={}, command="careops up", api_port=1), ExistingCluster(context="kind-a")
+    )
+    monkeypatch.setattr(embedded, "image_refs", lambda _: {"edge": str(one), "odoo": REFERENCE})
+    with pytest.raises(OperationError) as caught:
+        part._export()
+    assert caught.value.code == ExitCode.TOOLCHAIN
+    assert caught.value.problems[0].what == f"The store of images does not have {REFERENCE}"
+    assert list(paths.state.iterdir()) == []
+    monkeypatch.setattr(embedded, "image_refs", lambda _: {"edge": str(one)})
+    with tarfile.open(part._export()) as archive:
+        assert {f"blobs/sha256/{ref.digest.removeprefix('sha256:')}" for ref in (one, probe)} <= set(archive.getnames())
 
 
 def node(*references: str, more: int = 0) -> dict:
