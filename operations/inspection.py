@@ -22,7 +22,6 @@ from toolchain.cluster.errors import ApiRefused
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from datetime import date
 
     from operations.environments import Environment
     from operations.kube_api import Read
@@ -67,12 +66,14 @@ class Scope:
 
     Attributes:
         judged: Names of those that are.
+        identities: `<site>/<environment>` of the environments among them.
         missing: Why one that should be there could not be: `prod: its namespace riverside-prod does not exist`.
         absent: Environments that are not deployed, which nobody asked for by name.
         left_out: Names of the cluster's other namespaces.
     """
 
     judged: tuple[str, ...]
+    identities: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     absent: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
@@ -102,20 +103,27 @@ class Inspection:
     """What came of looking at a cluster.
 
     Attributes:
+        judged_at: When reading began, UTC.
         scope: Which namespaces were looked at.
         objects: How many objects were judged.
         counts: How many judgements of each status; a rule that has nothing to say of an object is in none.
+        by_rule: The same for each rule of the pack.
         items: Everything that did not simply pass, failures first.
         unread: What could not be read, each with the reason.
-        idle: Ids of the rules that found nothing to judge.
     """
 
+    judged_at: datetime
     scope: Scope
     objects: int
     counts: Mapping[Status, int]
+    by_rule: Mapping[str, Mapping[Status, int]]
     items: tuple[Item, ...]
     unread: tuple[str, ...]
-    idle: tuple[str, ...]
+
+    @property
+    def idle(self) -> tuple[str, ...]:
+        """Ids of the rules that found nothing to judge."""
+        return tuple(rule for rule, counts in self.by_rule.items() if not any(counts.values()))
 
     @property
     def complies(self) -> bool:
@@ -143,7 +151,7 @@ def inspect_platform(session: Session, asked: Sequence[str]) -> Inspection:
     chosen = choose(platform.environments(session), asked)
     read = platform.cluster_reader(session)
     scope = scope_of(read, chosen, named=bool(asked), deployed=platform.deployed_stacks(session))
-    return inspect(read, scope, waivers.load(waivers.REGISTER, RULES), datetime.now(UTC).date())
+    return inspect(read, scope, waivers.load(waivers.REGISTER, RULES), datetime.now(UTC))
 
 
 def scope_of(read: Read, environments: Sequence[Environment], *, named: bool, deployed: Iterable[str]) -> Scope:
@@ -179,6 +187,7 @@ def scope_of(read: Read, environments: Sequence[Environment], *, named: bool, de
         judged = tuple(name for name in sorted(listed) if name in ours or labels & listed[name].keys())
     return Scope(
         judged=judged,
+        identities=tuple(each.identity for each in environments if each.namespace in judged),
         missing=missing,
         absent=tuple(
             stack for name, stack in own.items() if name not in listed and not named and stack not in deployed
@@ -187,14 +196,14 @@ def scope_of(read: Read, environments: Sequence[Environment], *, named: bool, de
     )
 
 
-def inspect(read: Read, scope: Scope, register: Register, today: date) -> Inspection:
+def inspect(read: Read, scope: Scope, register: Register, now: datetime) -> Inspection:
     """Read every object of the namespaces and let every rule judge it.
 
     Args:
         read: Reads from the API.
         scope: Which namespaces.
         register: The waivers.
-        today: The day of judgement, UTC.
+        now: The time, UTC; waivers end by its day.
 
     Raises:
         ApiUnreachable: The cluster does not answer: then nothing is known.
@@ -209,10 +218,10 @@ def inspect(read: Read, scope: Scope, register: Register, today: date) -> Inspec
         unread += refused
     judgements: list[Judgement] = []
     try:
-        judgements = live.judge(objects, register=register, today=today)
+        judgements = live.judge(objects, register=register, today=now.date())
     except MalformedValue as error:
         unread.append(f"the answer of the API: {error}")
-    return _summary(scope, len(objects), judgements, unread)
+    return _summary(now, scope, len(objects), judgements, unread)
 
 
 def judged_kinds() -> frozenset[str]:
@@ -290,28 +299,31 @@ def _whole(item: Mapping[str, Any], version: str, kind: str) -> dict[str, Any]:
     return {**item, "apiVersion": version, "kind": kind, "metadata": metadata}
 
 
-def _summary(scope: Scope, objects: int, judgements: Sequence[Judgement], unread: Sequence[str]) -> Inspection:
-    counts: Counter[Status] = Counter()
+def _summary(
+    now: datetime, scope: Scope, objects: int, judgements: Sequence[Judgement], unread: Sequence[str]
+) -> Inspection:
+    counts: Counter[tuple[str, Status]] = Counter()
     items: list[Item] = []
-    busy: set[str] = set()
     for judgement in judgements:
         if isinstance(judgement.verdict, NotApplicable):
             continue
         status = _status(judgement)
-        counts[status] += 1
-        busy.add(judgement.rule.id)
+        counts[judgement.rule.id, status] += 1
         told = report.diagnose(judgement, level=HEALTHCARE.levels[judgement.rule.id], preview=False)
         if told is not None:
             where = judgement.resource.label if judgement.resource else "the register of waivers"
             items.append(Item(status=status, rule=told.rule, level=told.level, object=where, text=told.message))
     order: tuple[Status, ...] = ("failed", "undetermined", "waived")
+    statuses: tuple[Status, ...] = ("passed", *order)
+    by_rule = {rule.id: {status: counts[rule.id, status] for status in statuses} for rule in HEALTHCARE.rules}
     return Inspection(
+        judged_at=now,
         scope=scope,
         objects=objects,
-        counts={status: counts[status] for status in ("passed", *order)},
+        counts={status: sum(each[status] for each in by_rule.values()) for status in statuses},
+        by_rule=by_rule,
         items=tuple(sorted(items, key=lambda item: (order.index(item.status), item.rule, item.object))),
         unread=tuple(unread),
-        idle=tuple(rule.id for rule in HEALTHCARE.rules if rule.id not in busy),
     )
 
 

@@ -11,6 +11,7 @@ from operations.cli.options import AsJson, Environments
 from operations.exit_codes import ExitCode
 
 if TYPE_CHECKING:
+    from operations.checkout import Checkout
     from operations.inspection import Inspection
 
 policies = typer.Typer(
@@ -31,13 +32,15 @@ def check(environments: Environments = None, as_json: AsJson = False) -> None:
     waived, then one line of totals. Exits with 7 when something mandatory failed, or could not be judged or read; with
     6 when the cluster does not answer. Changes nothing.
     """
+    from operations.checkout import checkout_of
     from operations.cli.current import session
     from operations.cli.output import print_json
     from operations.inspection import inspect_platform
 
-    found = inspect_platform(session(), environments or [])
+    current = session()
+    found = inspect_platform(current, environments or [])
     if as_json:
-        print_json(as_report(found))
+        print_json(as_report(found, checkout_of(current.paths.root, current.environ)))
     else:
         _show(found)
     if not found.complies:
@@ -99,18 +102,31 @@ def rule_rows() -> list[dict[str, Any]]:
     ]
 
 
-def as_report(found: Inspection) -> dict[str, Any]:
-    """Return what `--json` prints."""
-    from operations.inspection import NOT_READ
+def as_report(found: Inspection, checkout: Checkout) -> dict[str, Any]:
+    """Return what `--json` prints: the result, and what makes it evidence: when, of what, by which rules.
 
+    Args:
+        found: What came of looking.
+        checkout: The version of careops that looked; its commit is null where git does not tell.
+    """
+    from operations.inspection import NOT_READ
+    from policies.packs import HEALTHCARE
+
+    rules = {rule: {"level": HEALTHCARE.levels[rule], **counts} for rule, counts in found.by_rule.items()}
     return {
         "schema": 1,
+        "judged_at": found.judged_at.isoformat(timespec="seconds"),
+        "pack": HEALTHCARE.name,
+        "commit": checkout.commit,
+        "commit_modified": checkout.modified,
+        "environments": list(found.scope.identities),
         "complies": found.complies,
         "objects": found.objects,
         "counts": dict(found.counts),
+        "rules": rules,
         "items": [asdict(item) for item in found.items],
         "not_read": list(found.unread),
-        "namespaces": asdict(found.scope),
+        "namespaces": {name: value for name, value in asdict(found.scope).items() if name != "identities"},
         "rules_without_anything_to_judge": list(found.idle),
         "kinds_left_out": dict(NOT_READ),
     }
@@ -118,7 +134,8 @@ def as_report(found: Inspection) -> dict[str, Any]:
 
 def totals(found: Inspection) -> str:
     """Return the one line that sums up."""
-    counts = ", ".join(f"{number} {status}" for status, number in found.counts.items())
+    passed, *others = found.counts.items()
+    counts = ", ".join((f"{passed[1]} judgements {passed[0]}", *(f"{number} {status}" for status, number in others)))
     unread = len(found.unread) + len(found.scope.missing)
     return (
         f"{found.objects} objects in {len(found.scope.judged)} namespaces: {counts}"

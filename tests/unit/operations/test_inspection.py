@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import copy
-from datetime import date
+from datetime import UTC, datetime
 
 import pytest
 
+from operations.checkout import Checkout
 from operations.cli.policies import as_report, rule_rows, totals
 from operations.inspection import NOT_READ, discover, inspect, judged_kinds, scope_of
 from policies.packs import HEALTHCARE
@@ -14,7 +15,8 @@ from policies.pods import POD_KINDS
 from policies.waivers import Register, Waiver
 from toolchain.cluster.errors import ApiRefused, ApiUnreachable
 
-TODAY = date(2026, 11, 24)
+NOW = datetime(2026, 11, 24, 12, 30, 5, tzinfo=UTC)
+COMMIT = Checkout(commit="c" * 40, modified=False)
 LABELS = {"careops.io/data-classification": "demo"}
 IMAGE = "careops.local/odoo:19.0@sha256:" + "ab" * 32
 SPEC = {
@@ -102,7 +104,7 @@ def look(cluster, make_environment):
     def run(register=None, **options):
         options = {"named": False, "deployed": {"dev"}, **options}
         scope = scope_of(cluster, [make_environment("dev"), make_environment("prod")], **options)
-        return inspect(cluster, scope, register or Register(), TODAY)
+        return inspect(cluster, scope, register or Register(), NOW)
 
     return run
 
@@ -112,10 +114,31 @@ def test_what_complies_complies_and_says_how_much_was_looked_at(look):
     assert found.complies
     assert found.items == ()
     assert totals(found).startswith("6 objects in 2 namespaces: ")
-    assert "0 failed" in totals(found)
+    assert f" {found.counts['passed']} judgements passed, 0 failed, 0 undetermined" in totals(found)
     assert found.scope.judged == ("cnpg-system", "riverside-dev")
     assert found.scope.left_out == ("kube-system",)
     assert found.scope.absent == ("prod",)
+
+
+def test_the_report_says_when_what_and_by_which_version_of_the_rules_it_was_judged(look, cluster):
+    cluster.add("riverside-dev", "core/Pod", "by-hand", spec=copy.deepcopy(SPEC) | {"hostPID": True})
+    told = as_report(look(), COMMIT)
+    assert told["judged_at"] == "2026-11-24T12:30:05+00:00"
+    assert told["pack"] == "careops-healthcare"
+    assert (told["commit"], told["commit_modified"]) == ("c" * 40, False)
+    assert told["environments"] == ["riverside/dev"], "prod is not deployed: nothing was judged of it"
+    assert told["rules"].keys() == HEALTHCARE.levels.keys()
+    off_host = {"level": "mandatory", "passed": 2, "failed": 1, "undetermined": 0, "waived": 0}
+    assert told["rules"]["pods-stay-off-the-host"] == off_host
+    for status, number in told["counts"].items():
+        assert sum(counts[status] for counts in told["rules"].values()) == number
+    idle = [rule for rule, counts in told["rules"].items() if sum(counts[one] for one in told["counts"]) == 0]
+    assert told["rules_without_anything_to_judge"] == idle != []
+
+
+def test_a_commit_that_git_does_not_tell_is_null(look):
+    told = as_report(look(), Checkout())
+    assert told["commit"] is told["commit_modified"] is None
 
 
 def test_pods_and_jobs_that_nobody_declared_are_judged(look, cluster):
@@ -130,7 +153,7 @@ def test_pods_and_jobs_that_nobody_declared_are_judged(look, cluster):
         ("failed", "core/Pod riverside-dev/by-hand"),
         ("failed", "batch/Job riverside-dev/migration"),
     }
-    assert as_report(found)["counts"]["failed"] == 2
+    assert as_report(found, COMMIT)["counts"]["failed"] == 2
 
 
 def test_a_denial_that_was_opened_by_hand_is_found(look, cluster):
@@ -149,7 +172,7 @@ def test_a_waiver_is_shown_and_stops_nothing(look, cluster):
         resource="kubernetes:core/v1:Pod::riverside-dev/by-hand",
         reason="debugging the kernel until noon",
         approver="the CISO",
-        expires=TODAY,
+        expires=NOW.date(),
     )
     found = look(register=Register(waivers=(waiver,)))
     assert [item.status for item in found.items] == ["waived"]
