@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
 
 import pytest
 
+from operations.exit_codes import ExitCode
+from tests.live.cluster.conftest import ROOT
 from tests.live.cluster.support import inside, until
+from toolchain import builds
 from toolchain.cluster import node, render
 from toolchain.cluster.errors import NotEnforced
 from toolchain.cluster.facts import discover, embedded_facts
+from toolchain.cluster.kubeapi import KubeApi
 from toolchain.cluster.probe import STEPS, check_enforcement, policy
 from toolchain.cluster.services import script
+from toolchain.progress import NullReporter
 
 pytestmark = pytest.mark.live
 
@@ -47,6 +54,61 @@ def test_the_same_proof_fails_when_enforcement_is_switched_off(unenforced):
     assert report.checks[-1].name == STEPS[2].name, "the first closed door that stood open ends the proof"
     with pytest.raises(NotEnforced):
         report.require()
+
+
+@pytest.fixture(scope="module")
+def up_on(tmp_path_factory):
+    """Return a function that runs `careops up dev` on a cluster as somebody else's, from a state folder of its own."""
+    state = tmp_path_factory.mktemp("up-on-existing")
+
+    def run(cluster):
+        kubectl = builds.ensure(cluster.paths, "kube", NullReporter()) / "bin"
+        changed = {
+            "CAREOPS_STATE": str(state),
+            "CAREOPS_CACHE": str(cluster.paths.cache),
+            "KUBECONFIG": str(cluster.kubeconfig),
+            "PATH": f"{kubectl}:{os.environ['PATH']}",
+        }
+        return subprocess.run(
+            [str(ROOT / "careops"), "up", "dev", "--context", cluster.context],
+            cwd=ROOT,
+            env=os.environ | changed,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=800,
+            check=False,
+        )
+
+    return run
+
+
+def namespaces(cluster):
+    listed = KubeApi(cluster.kubeconfig, cluster.context).get("/api/v1/namespaces")["items"]
+    return {item["metadata"]["name"] for item in listed}
+
+
+def test_up_refuses_an_existing_cluster_that_enforces_nothing_and_leaves_nothing_in_it(unenforced, up_on):
+    before = namespaces(unenforced)
+    done = up_on(unenforced)
+    assert done.returncode == ExitCode.CLUSTER, done.stderr
+    assert "does not prove that it enforces NetworkPolicy" in done.stderr
+    assert f"{STEPS[2].name}: expected closed, was open" in done.stderr
+    assert "Calico or Cilium" in done.stderr
+    assert "Traceback" not in done.stderr
+    until("the proof's namespace is gone and no other was made", lambda: namespaces(unenforced) <= before)
+
+
+@pytest.mark.usefixtures("api")
+def test_up_accepts_the_enforcement_of_one_that_enforces_and_then_asks_for_its_images(cluster, up_on):
+    """What tells it from the refusal above: the proof is behind it, and the next check is the one that stops it."""
+    before = namespaces(cluster)
+    done = up_on(cluster)
+    assert done.returncode == ExitCode.CLUSTER, done.stderr
+    assert "does not prove" not in done.stderr
+    assert f"The nodes of {cluster.context} do not have the platform's images" in done.stderr
+    assert "images.tar" in done.stderr
+    until("the proof's namespace is gone and no other was made", lambda: namespaces(cluster) <= before)
 
 
 @pytest.mark.usefixtures("api")
