@@ -453,7 +453,7 @@ CONNECT = """
                 with opened.cursor() as cursor:
                     cursor.execute("UPDATE customers SET name = name")
             opened.close()
-        except psycopg2.OperationalError:
+        except (psycopg2.OperationalError, psycopg2.InterfaceError):  # the latter when the block cannot roll back
             pass
 """
 

@@ -67,37 +67,36 @@ def start_up(platform: Platform, environment: str) -> subprocess.Popen[bytes]:
 
 
 def moments() -> tuple[float, ...]:
-    """Every moment with --full; otherwise a sample that rotates by day, named in the test's output."""
+    """Every moment with --full; otherwise a sample that rotates by day; the tests are named by their moments."""
     if os.environ.get("CAREOPS_TEST_FULL") == "1":
         return KILL_AT
     seed = os.environ.get("CAREOPS_TEST_SEED") or time.strftime("%Y-%j")
-    print(f"killing at a sample of moments, CAREOPS_TEST_SEED={seed}")
     return tuple(sorted(random.Random(seed).sample(KILL_AT, SAMPLE)))
 
 
+@pytest.fixture(scope="module")
 def undisturbed_seconds(platform: Platform) -> float:
-    """Return what making the environment anew takes when nothing disturbs it."""
+    """What making the environment anew takes when nothing disturbs it."""
     assert platform.careops("down", "test", "--yes").returncode == 0
     started = time.monotonic()
     assert start_up(platform, "test").wait() == 0
     return time.monotonic() - started
 
 
-def test_up_killed_at_any_moment_completes_when_run_again(platform: Platform) -> None:
-    whole = undisturbed_seconds(platform)
-    for moment in moments():
-        seconds = moment * whole
-        assert platform.careops("down", "test", "--yes").returncode == 0
-        process = start_up(platform, "test")
-        time.sleep(seconds)
-        assert process.poll() is None, (
-            f"`up` ended within {seconds:.1f} s, before it could be killed: nothing is proved"
-        )
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        again = platform.careops("up", "test", "--yes")
-        assert again.returncode == 0, f"after a kill at {seconds:.1f} s: {again.stdout}{again.stderr}"
-        test_an_unchanged_environment_shows_no_change(platform, "test")
+@pytest.mark.parametrize("moment", moments())
+def test_up_killed_at_any_moment_completes_when_run_again(
+    platform: Platform, undisturbed_seconds: float, moment: float
+) -> None:
+    seconds = moment * undisturbed_seconds
+    assert platform.careops("down", "test", "--yes").returncode == 0
+    process = start_up(platform, "test")
+    time.sleep(seconds)
+    assert process.poll() is None, f"`up` ended within {seconds:.1f} s, before it could be killed: nothing is proved"
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    again = platform.careops("up", "test", "--yes")
+    assert again.returncode == 0, f"after a kill at {seconds:.1f} s: {again.stdout}{again.stderr}"
+    test_an_unchanged_environment_shows_no_change(platform, "test")
 
 
 def test_down_leaves_nothing_of_an_environment_and_touches_no_other(platform: Platform) -> None:
