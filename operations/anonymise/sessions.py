@@ -46,6 +46,7 @@ _READING = {
     "row_security": "off",  # a policy that hides rows is an error, not a smaller copy
     "work_mem": "64MB",
     "jit": "off",
+    "enable_memoize": "off",  # the same texts are rare, and the cache costs more than a digest
     "max_parallel_workers_per_gather": "0",  # the work is split over sessions already
     "search_path": "public, pg_catalog",
 }

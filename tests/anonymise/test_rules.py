@@ -517,3 +517,37 @@ def test_a_server_that_would_log_values_is_refused_and_one_that_would_not_is_not
     with reader(endpoint, {"careops_mask.filler": "Latin"}) as session:
         assert session.execute("SELECT pg_temp.careops_latin(5, 0)").fetchone() == ("Latin",)
     base.execute(f"REVOKE ALL ON DATABASE {base.database} FROM plain", "DROP ROLE plain")
+
+
+COPIES = {
+    "name(person)": ("name", "complete_name", ("Ada Byron", "Ada Byron"), ("Ada Byron", "Byron, Ada"), ("Ada", None)),
+    "email": (
+        *("email", "email_normalized", ("ann@real.org", "ann@real.org"), ("Ann B <Ann@real.org>", "ann@real.org")),
+        *((None, "ann@real.org"), ("ann@real.org", ""), ("a@real.org, b@real.org", "a@real.org")),
+    ),
+    "phone": (
+        *("phone", "phone_sanitized", ("+1 212 555 9999", "+12125559999"), ("(212) 555-9999", "+12125559999")),
+        *(("+1 212 555 9999", "+33612345678"), ("+1 212 555 9999", None), (None, "+12125559999"), ("", "+12125559999")),
+    ),
+    "iban": ("acc_number", "sanitized_acc_number", ("DE89 3704 0044", "DE8937040044"), ("77-4711", "77-4711")),
+}
+
+
+@pytest.mark.parametrize("rule", sorted(COPIES))
+def test_a_stored_copy_is_masked_as_it_would_be_alone(base: Source, server: Server, rule: str):
+    text, copy, *rows = COPIES[rule]
+    alone = [base.one(rule, *column) for column in zip(*rows, strict=True)]
+    with source(server, "copies", base.key) as both:
+        both.execute(f"CREATE TABLE copies ({text} text, {copy} text)")
+        with server.connect(both.database) as connection:
+            for row in rows:
+                connection.execute("INSERT INTO copies VALUES (%s, %s)", row)
+        together = both.read(catalogue({f"copies.{text}": rule, f"copies.{copy}": rule}))["copies"]
+    assert together == list(zip(*alone, strict=True))
+
+
+@pytest.mark.parametrize("value", ["à", "\u00a0à", "à\u00a0", "\u0420", "\u3000", "x\u00a0"])
+def test_a_text_is_blank_by_its_characters_and_not_by_parts_of_them(base: Source, value: str):
+    """U+00A0 is C2 A0 in UTF-8, and the last byte of à is A0."""
+    assert base.one("filler-html", f"<b>{value}</b>") != [f"<b>{value}</b>"]
+    assert base.one("filler-html", "<b> \u00a0 </b>") == ["<b> \u00a0 </b>"]

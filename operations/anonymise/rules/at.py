@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from operations.anonymise.schema import Schema, Table
 
 _DEEPEST = 4
+_COPIES = ("{}_normalized", "{}_sanitized", "sanitized_{}", "complete_{}")
+"""Names of Odoo's stored copies of a text, by that of the text."""
 
 
 class CompileError(ValueError):
@@ -100,6 +102,21 @@ class At:
         if line is None:
             raise CompileError(f"no line of the catalogue classifies {self.table.name}.{column}")
         return line.rule
+
+    def original(self, column: str) -> str | None:
+        """Return the text of this row that a column is a copy of, by its name and by having the same rule."""
+        for form in _COPIES:
+            before, after = form.split("{}")
+            name = column.removeprefix(before).removesuffix(after)
+            if form.format(name) != column or self.table.column(name) is None:
+                continue
+            pair = [self._likeness(which) for which in (name, column)]
+            return name if pair[0] is not None and pair[0] == pair[1] else None
+        return None
+
+    def _likeness(self, column: str) -> tuple[str, Kind, bool] | None:
+        line, cell = self.run.catalogue.column(self.table.name, column), self.cell(column)
+        return (line.rule, cell.kind, cell.unique) if line is not None else None
 
     def referenced(self, reference: Reference) -> At:
         """Return the row that a foreign key of this row points to.

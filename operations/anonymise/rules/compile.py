@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from operations.anonymise.model import Action
@@ -73,6 +73,9 @@ DOMAINS = (
 
 _SHORTEST = {"email": 29, "login": 29, "url": 28, "uuid": 36, "token": 32, "hash": 16}
 """Characters that a unique fake has; cut off it would not be unique."""
+
+_ONCE = frozenset({"account-number", "email", "iban", "name"})
+"""Words whose fake is of the text and the row alone, and dear; `phone` knows copies by itself, in another format."""
 
 _AS_THEY_ARE = frozenset({"keep", "null", "recompute", "shipped", "generated"})
 
@@ -210,9 +213,23 @@ def masked(at: At, text: str, cell: Cell) -> str:
     return _RULES[rule.word](rule, cell, at)
 
 
+def _once(at: At, text: str, cell: Cell) -> str:
+    """Return the expression of a rule; of one that most often gives two columns of a row one fake, computed once."""
+    if text.partition("(")[0] not in _ONCE:
+        return masked(at, text, cell)
+    columns = [column.name for column in at.table.columns]
+    if (name := at.original(cell.column)) is None:
+        copied = any(at.original(column) == cell.column for column in columns if column != cell.column)
+        return at.scope.let(masked(at, text, cell)) if copied else masked(at, text, cell)
+    original = at.cell(name)
+    same = f"{cell.value}={original.value}"
+    other = masked(replace(at, scope=at.scope.unless(same)), text, cell)
+    return f"CASE WHEN {same} THEN {at.scope.let(masked(at, text, original))} ELSE {other} END"
+
+
 def _fitted(at: At, text: str, cell: Cell) -> str:
     """Return the expression of a column, no longer than the column takes."""
-    expression = masked(at, text, cell)
+    expression = _once(at, text, cell)
     word = parse(text).word
     if cell.kind is not Kind.TEXT or cell.length is None or word in _AS_THEY_ARE:
         return expression

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from operations.anonymise.rules.at import At, CompileError
-from operations.anonymise.rules.scope import filled, hexadecimal, key, large, literal, small
+from operations.anonymise.rules.scope import filled, hexadecimal, key, large, literal, small, trimmed
 
 if TYPE_CHECKING:
     from operations.anonymise.rules.grammar import Rule
@@ -62,29 +62,33 @@ def email(_: Rule, cell: Cell, at: At) -> str:
     """
     value = cell.value
     bare = f"CASE WHEN strpos({value},'<')>0 THEN split_part(split_part({value},'<',2),'>',1) ELSE {value} END"
-    shown = f"CASE WHEN strpos({value},'<')>1 THEN btrim(split_part({value},'<',1),{_SHOWN}) END"
-    digest = at.scope.digest("email", folded(bare))
-    label = at.scope.digest("name", f"nullif({shown},'')")
+    before = trimmed(f"split_part({value},'<',1)", _SHOWN)
+    shown = f"CASE WHEN strpos({value},'<')>1 THEN {before} END"
+    digest = at.scope.digest_of_bytes("email", _folded_bytes(bare))
+    label = at.scope.digest_of_bytes("name", f"nullif({shown},'')")
     one = f"CASE WHEN {label} IS NULL THEN {address(digest)} " + (
         f"ELSE '\"'||{at.run.lists.person(label)}||'\" <'||{address(digest)}||'>' END"
     )
-    each = address(f"sha256({key('email')}||textsend({folded('found.part[1]')}))")
+    each = address(f"sha256({key('email')}||{_folded_bytes('found.part[1]')})")
     several = (
         f"coalesce((SELECT string_agg({each},', ' ORDER BY found.place) "
         f"FROM regexp_matches({value},'{_ADDRESS}','g') WITH ORDINALITY found(part,place)),{address(digest)})"
     )
-    return (
-        f"CASE WHEN {value}='' THEN '' WHEN split_part({value},'@',3)<>'' OR strpos({value},';')>0 "
-        f"THEN {several} ELSE {one} END"
-    )
+    listed = f"split_part({value},'@',3)<>'' OR strpos({value},';')>0"
+    return filled(value, f"CASE WHEN {listed} THEN {several} ELSE {one} END")
 
 
-_SHOWN = r"E' \"\t\r\n'"
+_SHOWN = ' "\t\r\n'
 
 
 def folded(text: str) -> str:
     """Return SQL of an address without blanks around it and without upper case, under any collation."""
     return f'(lower(btrim({text},{_BLANKS}) COLLATE "pg_c_utf8") COLLATE "C")'
+
+
+def _folded_bytes(text: str) -> str:
+    """Return SQL of the bytes of the same."""
+    return trimmed(f'lower({text} COLLATE "pg_c_utf8")')
 
 
 def address(digest: str) -> str:
@@ -133,20 +137,47 @@ def phone(_: Rule, cell: Cell, at: At) -> str:
     The digest is of the number in international form without separators, so that a formatted and a sanitised copy
     agree. Countries without a range here get one of the United States for fiction (555-0100 to 555-0199).
     """
+    value = cell.value
+    plain = at.scope.let(_without_separators(value))
     dial = _DIAL.get(at.run.country, "1")
-    plain = at.scope.let(f"translate({cell.value},E' .-()/\\u00a0\\t','')")
+    international = _international(plain, dial)
+    digest = _phone_digest(cell, at, plain, dial)
+    made = " ".join(
+        f"WHEN '+{code}' THEN {_number(code, prefixes, form, digest)}" for code, (prefixes, form) in _RANGES.items()
+    )
+    fiction = f"'+1 '||{_choose(_AREAS, digest, 0)}||' 555 01'||{_padded(digest, 2, 2)}"
+    made = f"CASE left({international},3) {made} ELSE {fiction} END"
+    return filled(value, f"CASE WHEN {value}={plain} THEN replace({made},' ','') ELSE {made} END")
+
+
+def _phone_digest(cell: Cell, at: At, plain: str, dial: str) -> str:
+    """Return the digest of a number; that of the column it is a copy of where both have the same digits."""
+    name = at.original(cell.column)
+    if name is None:
+        return at.scope.digest("phone", _international(plain, dial))
+    original = at.scope.let(_without_separators(at.cell(name).value))
+    same = f"{plain}={original}"
+    own = at.scope.unless(same).digest("phone", _international(plain, dial))
+    return f"(CASE WHEN {same} THEN {at.scope.digest('phone', _international(original, dial))} ELSE {own} END)"
+
+
+def _without_separators(value: str) -> str:
+    """Return SQL of a number without what is written between its digits.
+
+    `translate` would compare each character with each separator; most numbers have one or two kinds, or none.
+    """
+    plain = value
+    for separator in ("' '", "'-'", "'.'", "'('", "')'", "'/'", r"E'\u00a0'", r"E'\t'"):
+        plain = f"replace({plain},{separator},'')"
+    return f"CASE WHEN {trimmed(value, '+0123456789')}='' THEN {value} ELSE {plain} END"
+
+
+def _international(plain: str, dial: str) -> str:
     trunk = f"'+{dial}'||substr({plain},2)" if dial != "1" else f"'+1'||{plain}"
-    international = at.scope.let(
+    return (
         f"CASE WHEN {plain} LIKE '+%' THEN {plain} WHEN {plain} LIKE '00%' THEN '+'||substr({plain},3) "
         f"WHEN {plain} LIKE '0%' THEN {trunk} ELSE '+{dial}'||{plain} END"
     )
-    digest = at.scope.digest("phone", international)
-    made = " ".join(
-        f"WHEN {international} LIKE '+{code}%' THEN {_number(code, prefixes, form, digest)}"
-        for code, (prefixes, form) in _RANGES.items()
-    )
-    made = f"CASE {made} ELSE '+1 '||{_choose(_AREAS, digest, 0)}||' 555 01'||{_padded(digest, 2, 2)} END"
-    return f"CASE WHEN {cell.value}='' THEN '' WHEN {cell.value}={plain} THEN replace({made},' ','') ELSE {made} END"
 
 
 def _number(code: str, prefixes: tuple[str, ...], form: str, digest: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from operations.anonymise.rules.lists import SMALL_ZIP3
-from operations.anonymise.rules.scope import filled, hexadecimal
+from operations.anonymise.rules.scope import filled, hexadecimal, trimmed
 
 if TYPE_CHECKING:
     from operations.anonymise.rules.at import At
@@ -38,7 +38,8 @@ def zip3(_: Rule, cell: Cell, __: At) -> str:
     too, as the country is not the column's to know.
     """
     small = ",".join(f"'{prefix}'" for prefix in sorted(SMALL_ZIP3))
-    code = f"ltrim({cell.value})"
-    five = f"length({code})>=5 AND translate(left({code},5),'0123456789','')=''"
+    code = f"CASE WHEN {cell.value} LIKE ' %' THEN ltrim({cell.value}) ELSE {cell.value} END"
+    first = f"left({code},5)"
+    five = f"octet_length({first})=5 AND {trimmed(first, '0123456789')}=''"
     three = f"CASE WHEN left({code},3) IN ({small}) THEN '000' ELSE left({code},3) END"
     return f"CASE WHEN {five} THEN {three} ELSE upper(left({code},2)) END"

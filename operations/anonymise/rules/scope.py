@@ -1,8 +1,9 @@
 """Where the expressions of one SELECT are built: what is computed once per row, and in which order.
 
 A masked column is an SQL expression over the row `t`. What several columns or several parts of one expression need (a
-keyed digest above all) is *let* once: the SELECT nests one subquery per level, each computes the lets of its level
-for every row once, and `OFFSET 0` keeps the planner from dissolving it.
+keyed digest above all) is *let* once: a LATERAL subquery beside the row gives all lets, one subquery inside another per
+level, and `OFFSET 0` keeps the planner from dissolving them. They hold the lets alone: a subquery around the row would
+hand on each of its columns at each level, which costs as much as a digest in a table of a hundred columns.
 """
 
 # ruff: noqa: S608 - identifiers and literals are quoted, the rest is this package's own text
@@ -56,19 +57,28 @@ class Scope:
 
     Attributes:
         alias: The row's name in expressions.
+        skip: SQL of a condition under which what is let is not needed, so not computed; empty for never.
     """
 
     alias: str = "t"
+    skip: str = ""
     _lets: dict[str, int] = field(default_factory=dict)
     _levels: list[int] = field(default_factory=list)
 
+    def unless(self, condition: str) -> Scope:
+        """Return this scope for expressions that nobody looks at in rows where a condition on the row holds."""
+        skip = f"{self.skip} OR {condition}" if self.skip else condition
+        return Scope(alias=self.alias, skip=skip, _lets=self._lets, _levels=self._levels)
+
     def let(self, expression: str) -> str:
         """Return a name for what an expression gives; the same expression gets the same name."""
+        if self.skip:
+            expression = f"CASE WHEN {self.skip} THEN NULL ELSE {expression} END"
         if expression not in self._lets:
-            used = [int(number) for number in re.findall(rf"\b{self.alias}\.careops_(\d+)\b", expression)]
+            used = [int(number) for number in re.findall(rf"\b{self.alias}_made\.careops_(\d+)\b", expression)]
             self._levels.append(1 + max((self._levels[number] for number in used), default=0))
             self._lets[expression] = len(self._levels) - 1
-        return f"{self.alias}.careops_{self._lets[expression]}"
+        return f"{self.alias}_made.careops_{self._lets[expression]}"
 
     def digest(self, domain: str, text: str) -> str:
         """Return a name for the keyed digest (32 bytes) of a text; NULL for NULL.
@@ -77,7 +87,11 @@ class Scope:
             domain: What kind of thing it is; the same text gives unrelated digests in two domains.
             text: SQL of the text.
         """
-        return self.let(f"sha256({key(domain)} || textsend({text}))")
+        return self.digest_of_bytes(domain, f"textsend({text})")
+
+    def digest_of_bytes(self, domain: str, data: str) -> str:
+        """Return a name for the keyed digest of SQL of a bytea."""
+        return self.let(f"sha256({key(domain)} || {data})")
 
     def select(self, columns: Mapping[str, str], source: str) -> str:
         """Return the SELECT of these expressions by column over a FROM item that gives the row.
@@ -91,15 +105,16 @@ class Scope:
 
     def wrapped(self, source: str) -> str:
         """Return the FROM item whose row has all lets."""
-        inner = source
+        inner, made = "", f"{self.alias}_made"
         for level in range(1, max(self._levels, default=0) + 1):
             lets = ", ".join(
                 f"{expression} AS careops_{number}"
                 for expression, number in self._lets.items()
                 if self._levels[number] == level
             )
-            inner = f"(SELECT {self.alias}.*, {lets} FROM {inner} OFFSET 0) {self.alias}"
-        return inner
+            below = f"{made}.*, {lets} FROM {inner}" if inner else lets
+            inner = f"(SELECT {below} OFFSET 0) {made}"
+        return f"{source} CROSS JOIN LATERAL {inner}" if inner else source
 
 
 def key(domain: str) -> str:
@@ -158,5 +173,32 @@ def digits(digest: str, count: str) -> str:
 
 
 def filled(value: str, expression: str) -> str:
-    """Return SQL that keeps the empty text empty."""
-    return f"CASE WHEN {value} = '' THEN '' ELSE {expression} END"
+    """Return SQL that keeps the empty text empty and NULL what it is, without a look at the expression for either."""
+    return f"CASE WHEN {value}<>'' THEN {expression} ELSE {value} END"
+
+
+def trimmed(text: str, characters: str = " \t\r\n") -> str:
+    """Return SQL of a text's bytes without some at its ends.
+
+    `btrim` of a text looks at every character of it; that of a bytea only at the ends, and costs a fifth.
+
+    Args:
+        text: SQL of the text.
+        characters: ASCII characters, of which no byte is a part of another character.
+    """
+    return f"btrim(textsend({text}),{_bytes(characters)})"
+
+
+def blank(text: str) -> str:
+    """Return SQL of whether a text is nothing but blanks, no-break spaces among them.
+
+    The two bytes of a no-break space make no other character by themselves, so trimming bytes tells as well.
+    """
+    return f"btrim(textsend({text}),{_bytes(_BLANKS)})=''"
+
+
+_BLANKS = " \t\r\n\u00a0"
+
+
+def _bytes(characters: str) -> str:
+    return literal(f"\\x{characters.encode().hex()}") + "::bytea"

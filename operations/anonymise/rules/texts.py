@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from operations.anonymise.rules.dates import RUN_SHIFT
 from operations.anonymise.rules.grammar import Reference
 from operations.anonymise.rules.lists import FILLER_BLOCK, FILLER_BLOCKS, FILLER_MOST, FILLER_PERIOD
-from operations.anonymise.rules.scope import SETTINGS, Cell, Scope, filled, key, literal
+from operations.anonymise.rules.scope import SETTINGS, Cell, Scope, blank, filled, key, literal
 from operations.anonymise.rules.words import Kind
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 _LATIN = f"(SELECT current_setting('{SETTINGS}.filler')::bytea)"
 _READ = 256
-_WHITE = r"E' \t\r\n\u00a0'"
 _TAGS_TEXT = (
     "p div span br hr b i u s em strong small sub sup mark code pre kbd blockquote q ul ol li dl dt dd h1 h2 h3 h4 h5 "
     "h6 table thead tbody tfoot tr td th caption section article header footer main aside address figure figcaption"
@@ -36,13 +35,14 @@ def filler(_: Rule, cell: Cell, at: At) -> str:
     value = cell.value
     start = f"get_byte({at.scope.digest('filler', f'left({value},{_READ})')},0)"
     lines = (
-        f"(SELECT string_agg(CASE WHEN btrim(l.line,{_WHITE})='' THEN '' ELSE "
+        f"(SELECT string_agg(CASE WHEN {blank('l.line')} THEN '' ELSE "
         f"{_latin('octet_length(l.line)', f'{start}+l.place::int')} END,E'\\n') "
         f"FROM string_to_table({value},E'\\n') WITH ORDINALITY l(line,place))"
     )
-    return (
-        f"CASE WHEN {value}='' THEN '' {_oversized(value, '', '')}WHEN strpos({value},E'\\n')>0 THEN {lines} "
-        f"ELSE {_latin(f'octet_length({value})', start)} END"
+    return filled(
+        value,
+        f"CASE {_oversized(value, '', '')}WHEN strpos({value},E'\\n')>0 THEN {lines} "
+        f"ELSE {_latin(f'octet_length({value})', start)} END",
     )
 
 
@@ -54,22 +54,23 @@ def filler_html(_: Rule, cell: Cell, __: At) -> str:
     """
     value = cell.value
     start = f"octet_length({value})"
+    word = "lower(split_part(translate(tag,E'\\t\\r\\n','   '),' ',1))"
+    # Each OFFSET 0 keeps the planner from writing the expressions below it out wherever a column is used.
     pieces = (
-        "SELECT place,CASE WHEN place>1 AND close>0 THEN "
-        "lower(split_part(translate(left(piece,close-1),E'\\t\\r\\n','   '),' ',1)) END AS word,"
+        f"SELECT place,CASE WHEN tag IN ({_ALLOWED}) THEN tag ELSE {word} END AS word,rest FROM ("
+        "SELECT place,CASE WHEN place>1 AND close>0 THEN left(piece,close-1) END AS tag,"
         "CASE WHEN place>1 THEN substr(piece,close+1) ELSE piece END AS rest "
         "FROM (SELECT piece,place::int,strpos(piece,'>') AS close "
-        f"FROM string_to_table({value},'<') WITH ORDINALITY u(piece,place)) cut"
+        f"FROM string_to_table({value},'<') WITH ORDINALITY u(piece,place) OFFSET 0) cut OFFSET 0) found OFFSET 0"
     )
-    text = (
-        f"CASE WHEN btrim(p.rest,{_WHITE})='' THEN p.rest ELSE {_latin('octet_length(p.rest)', f'{start}+p.place')} END"
-    )
+    text = f"CASE WHEN {blank('p.rest')} THEN p.rest ELSE {_latin('octet_length(p.rest)', f'{start}+p.place')} END"
     tags = f"CASE WHEN p.word IN ({_ALLOWED}) THEN '<'||p.word||'>' ELSE '' END"
     short = _latin(f"octet_length({value})-7", start)
-    return (
-        f"CASE WHEN {value}='' THEN '' {_oversized(value, '<p>', '</p>')}"
+    return filled(
+        value,
+        f"CASE {_oversized(value, '<p>', '</p>')}"
         f"WHEN {value} LIKE '<p>_%</p>' AND split_part({value},'<',4)='' THEN '<p>'||{short}||'</p>' "
-        f"ELSE (SELECT string_agg({tags}||{text},'') FROM ({pieces}) p) END"
+        f"ELSE (SELECT string_agg({tags}||{text},'') FROM ({pieces}) p) END",
     )
 
 

@@ -194,3 +194,16 @@ def test_identifiers_and_literals_are_quoted():
     assert literal("a\\b") == "E'a\\\\b'"
     assert relation("other.t") == '"other"."t"'
     assert relation("t") == 'public."t"'
+
+
+def test_a_stored_copy_of_a_text_has_no_digest_of_its_own_where_both_are_equal():
+    table = Table(name="t", columns=(text("email"), text("email_normalized")))
+    plan = compile_table(table, run({"t.email": "email", "t.email_normalized": "email"}, table))
+    same = '(t."email_normalized")::text COLLATE "C"=(t."email")::text COLLATE "C"'
+    assert f"CASE WHEN {same} THEN NULL ELSE sha256(" in plan.select()
+
+
+def test_columns_with_two_rules_are_not_taken_for_copies():
+    table = Table(name="t", columns=(text("email"), text("email_normalized")))
+    plan = compile_table(table, run({"t.email": "login", "t.email_normalized": "email"}, table))
+    assert "THEN NULL ELSE sha256(" not in plan.select()
