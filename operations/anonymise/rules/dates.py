@@ -41,7 +41,8 @@ def shift_date(rule: Rule, cell: Cell, at: At) -> str:
     if rule.names:
         person = at.scope.digest("shift", _person(rule.names[0], at))
         weeks += f"+coalesce({small(person, 0)}%{PERSON_WEEKS},0)"
-    moved = f"{cell.raw}-7*({weeks})" if cell.kind is Kind.DATE else f"{cell.raw}-make_interval(weeks=>{weeks})"
+    # Hours, as PostgreSQL takes a time apart to count days; a session that reads is in UTC, where both are the same.
+    moved = f"{cell.raw}-7*({weeks})" if cell.kind is Kind.DATE else f"{cell.raw}-make_interval(hours=>168*({weeks}))"
     moved = f"CASE WHEN {cell.raw} IS NOT NULL THEN {moved} END"
     if person and "stay" in rule.names[1:]:
         return f"CASE WHEN {person} IS NULL THEN {cell.raw} ELSE {moved} END"
