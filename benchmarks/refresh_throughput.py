@@ -91,9 +91,8 @@ def main() -> None:
         result = compare(server, arguments.rounds)
     result |= {"rows": {"res_partner": arguments.rows, "mail_message": arguments.rows}}
     result["peak_mib"] = {str(arguments.rows // 10): small, str(arguments.rows): result.pop("peak")}
-    report.write(
-        "refresh_throughput", f"./careops python benchmarks/refresh_throughput.py --rows {arguments.rows}", result
-    )
+    options = f"--rows {arguments.rows} --rounds {arguments.rounds}"
+    report.write("refresh_throughput", f"./careops python benchmarks/refresh_throughput.py {options}", result)
 
 
 def build(server: Server, name: str, rows: int) -> None:
