@@ -11,12 +11,14 @@ import pulumi_kubernetes as kubernetes
 from infra import naming as names
 from infra.components.declaring import SKIP_AWAIT, known_after, metadata
 from infra.naming import type_token
+from infra.plans.odoo import role_pod
 from infra.plans.refresh import cron_spec, isolated_service
 from infra.plans.refresh_pods import adopt_pod, export_pod, mask_pod
 
 if TYPE_CHECKING:
     from infra.components.postgres_cluster import DatabaseEndpoint
     from infra.plans.odoo import OdooPlan
+    from infra.plans.pods import Pod
     from infra.plans.refresh import RefreshPlan
 
 
@@ -132,17 +134,10 @@ class RefreshTarget(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: RefreshTargetArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(type_token("refresh", "RefreshTarget"), name, None, opts)
-        adopt = self._template(f"{name}-adopt", args, rollback=False)
-        rollback = self._template(f"{name}-rollback", args, rollback=True)
-        self.adopt = known_after(names.REFRESH_ADOPT, adopt)
-        self.rollback = known_after(names.REFRESH_ROLLBACK, rollback)
-        self.register_outputs({"adopt": self.adopt, "rollback": self.rollback})
-
-    def _template(self, logical_name: str, args: RefreshTargetArgs, *, rollback: bool) -> kubernetes.batch.v1.CronJob:
-        pod = adopt_pod(
-            args.plan,
+        migration = role_pod(
+            "migrate",
+            args.plan.target,
             args.odoo,
-            rollback=rollback,
             host=args.database.host,
             password_secret=args.database.application_secret,
             ca_secret=args.database.ca_secret,
@@ -150,6 +145,16 @@ class RefreshTarget(pulumi.ComponentResource):
             claim=args.filestore,
             service_account=args.service_account,
         )
+        adopt = self._template(f"{name}-adopt", args, migration, rollback=False)
+        rollback = self._template(f"{name}-rollback", args, migration, rollback=True)
+        self.adopt = known_after(names.REFRESH_ADOPT, adopt)
+        self.rollback = known_after(names.REFRESH_ROLLBACK, rollback)
+        self.register_outputs({"adopt": self.adopt, "rollback": self.rollback})
+
+    def _template(
+        self, logical_name: str, args: RefreshTargetArgs, migration: Pod, *, rollback: bool
+    ) -> kubernetes.batch.v1.CronJob:
+        pod = adopt_pod(args.plan, args.odoo, migration, rollback=rollback)
         return kubernetes.batch.v1.CronJob(
             logical_name,
             metadata=metadata(pod.name, args.namespace, pod.labels),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from infra import naming
 from infra.plans.database import DATABASE
 from infra.plans.network import POSTGRESQL_PORT
-from infra.plans.odoo import POSTGRESQL_CA_PATH, role_pod
+from infra.plans.odoo import POSTGRESQL_CA_PATH
 from infra.plans.pods import ODOO_USER, POSTGRESQL_USER, Pod, Sidecar, Volume, secret_files, temporary
 
 if TYPE_CHECKING:
@@ -93,51 +93,33 @@ def mask_pod(plan: RefreshPlan, *, service_account: pulumi.Input[str]) -> Pod:
     )
 
 
-def adopt_pod(
-    plan: RefreshPlan,
-    odoo: OdooPlan,
-    *,
-    rollback: bool,
-    host: pulumi.Input[str],
-    password_secret: pulumi.Input[str],
-    ca_secret: pulumi.Input[str],
-    secrets: pulumi.Input[str],
-    claim: pulumi.Input[str],
-    service_account: pulumi.Input[str],
-) -> Pod:
+def adopt_pod(plan: RefreshPlan, odoo: OdooPlan, migration: Pod, *, rollback: bool) -> Pod:
     """Return the pod that makes the masked database training's own, or puts the previous one back.
 
-    It is the migration's pod with Odoo's image, and what it needs of the refresh; see `role_pod` for the arguments.
+    Args:
+        plan: The refresh.
+        odoo: Training's Odoo workload.
+        migration: Training's migration, which this is with Odoo's image and what it needs of the refresh.
+        rollback: Whether it puts the previous database back.
     """
     name = naming.REFRESH_ROLLBACK if rollback else naming.REFRESH_ADOPT
-    base = role_pod(
-        "migrate",
-        plan.target,
-        odoo,
-        host=host,
-        password_secret=password_secret,
-        ca_secret=ca_secret,
-        secrets=secrets,
-        claim=claim,
-        service_account=service_account,
-    )
     server, role = naming.POSTGRESQL_PRIMARY_SERVICE, naming.REFRESH_TARGET_ROLE
     target = _endpoint("TARGET", server, "postgres", role, f"{RUN_PATH}/target", ca=POSTGRESQL_CA_PATH)
     return dataclasses.replace(
-        base,
+        migration,
         name=name,
         labels=plan.target.labels(name, "refresh"),
         image=odoo.image,
         args=("adopt", "--rollback") if rollback else ("adopt",),
         env={
-            **base.env,
+            **migration.env,
             **_run_env(plan),
             **target,
             "CAREOPS_REFRESH_ROLES": plan.roles,
             "CAREOPS_LOGINS_SEED": f"{RUN_PATH}/logins/seed",
         },
         volumes=(
-            *base.volumes,
+            *migration.volumes,
             secret_files("target", f"{RUN_PATH}/target", naming.REFRESH_ROLE_SECRET, ("password",)),
             secret_files("logins", f"{RUN_PATH}/logins", naming.REFRESH_LOGINS_SECRET, ("seed",)),
         ),
