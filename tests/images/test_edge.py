@@ -274,9 +274,11 @@ first = served()
 print("first", flush=True)
 input()
 for _ in range(200):
-    if served() != first: break
+    # Asked once: a worker of the old configuration may still answer the next connection.
+    latest = served()
+    if latest != first: break
     time.sleep(0.1)
-print(served())
+print(latest)
 """
 
 

@@ -241,13 +241,14 @@ def test_a_custom_resource_is_waited_for_as_its_annotation_says(project):
         },
     }
     project.plane.kubectl("apply", "-f", "-", data=json.dumps(crd))
+    # The time counts for the deletion too, and the garbage collector looks for new kinds only every 30 s.
     project.program(f"""
 from pulumi_kubernetes.apiextensions import CustomResource
 ns = Namespace("ns", metadata={{"name": NS}}, opts=opts)
 CustomResource("probe", api_version="example.com/v1", kind="{name.capitalize()}", metadata={{
     "namespace": NS, "name": "probe",
     "annotations": {{"pulumi.com/waitFor": '["condition=Ready", "jsonpath={{.status.phase}}=Up"]',
-                     "pulumi.com/timeoutSeconds": "20"}}}}, opts=options(depends_on=[ns]))
+                     "pulumi.com/timeoutSeconds": "90"}}}}, opts=options(depends_on=[ns]))
 """)
 
     def controller():
