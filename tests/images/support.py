@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import textwrap
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +16,7 @@ from odoo_image import specs
 from odoo_image.build import images
 from odoo_image.postgresql_session import Postgresql
 from toolchain.images.oci import ImageRef, OciStore
-from toolchain.images.sandbox import Bind, Inside, Session, Tree, unpack_image
+from toolchain.images.sandbox import Bind, Inside, Session, Tree, scratch, unpack_image
 from toolchain.paths import Paths
 
 ROOT = Path(__file__).parents[2]
@@ -39,6 +42,26 @@ SECRETS = {
     "admin_password": "a-password-of-this-test",
     "master_password": "another-one",
 }
+
+CONNECT = """
+    import json, os, sys
+    import psycopg2
+    from careops_odoo import settings
+    from careops_odoo.fence import Fence, end_pod, fenced
+    pod = settings.read_pod(os.environ)
+    image = json.loads(os.environ["IMAGE"])
+    fence = Fence(database=pod.database, identity=pod.identity, modules=image, generation=None, end=end_pod)
+    kind = fenced(psycopg2.extensions.connection, fence)
+    sys.stdout.write("begun\\n"); sys.stdout.flush()
+    while True:
+        try:
+            with psycopg2.connect(host=pod.host, user=pod.user, dbname=pod.database, connection_factory=kind) as opened:
+                with opened.cursor() as cursor:
+                    cursor.execute(os.environ["STATEMENT"])
+            opened.close()
+        except (psycopg2.OperationalError, psycopg2.InterfaceError):  # the latter when the block cannot roll back
+            pass
+"""
 
 
 def paths() -> Paths:
@@ -85,8 +108,25 @@ class Pod:
         return self.python_or_program(("/usr/local/bin/careops-odoo", command), environment)
 
     def python(self, program: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        text = "import sys; sys.path.insert(0, '/opt/careops')\n" + textwrap.dedent(program)
-        return self.python_or_program(("/usr/bin/python3", "-c", text), environment)
+        return self.python_or_program(_with_guard(program), environment)
+
+    @contextmanager
+    def connecting(
+        self, statement: str, modules: dict[str, str], **environment: str
+    ) -> Iterator[subprocess.Popen[str]]:
+        """Keep a fenced pod connecting and running a statement for as long as its fence lets it; yield its process."""
+        env = self.environment(IMAGE=json.dumps(modules), STATEMENT=statement, **environment)
+        inside = Inside(tree=str(self.tree), argv=_with_guard(CONNECT), uid=ODOO_UID, env=env)
+        process = subprocess.Popen(
+            self.session.command(inside), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        try:
+            assert process.stdout
+            begun = process.stdout.readline()
+            assert begun == "begun\n", process.communicate()
+            yield process
+        finally:
+            process.kill()
 
     def python_or_program(self, argv: tuple[str, ...], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
         return self.session.run(
@@ -115,6 +155,49 @@ class Pod:
     def write_secrets(self, **changes: str) -> None:
         for key, value in {**SECRETS, **changes}.items():
             (self.tree / "secrets-of-the-test" / key).write_text(value)
+
+
+def _with_guard(program: str) -> tuple[str, ...]:
+    """Return the command that runs a program which imports the image's guard."""
+    text = "import sys; sys.path.insert(0, '/opt/careops')\n" + textwrap.dedent(program)
+    return ("/usr/bin/python3", "-c", text)
+
+
+@contextmanager
+def pod_beside_postgresql(
+    title: str, *statements: str, image: str = "odoo", prepare: Callable[[Path], None] = lambda _: None
+) -> Iterator[Pod]:
+    """Unpack an image into a sandbox beside a running PostgreSQL.
+
+    Args:
+        title: Names the scratch folder.
+        statements: What the server runs first, in database `postgres`.
+        image: The image of the pod.
+        prepare: Changes the pod's tree before anything runs.
+    """
+    with scratch(paths().cache, title) as folder:
+        unpack(image, folder / "odoo")
+        unpack("postgresql", folder / "postgresql")
+        prepare(folder / "odoo")
+        with Session(trees(folder)) as session:
+            pod = Pod(
+                session=session,
+                tree=folder / "odoo",
+                data=folder / "data",
+                postgresql=Postgresql(str(folder / "postgresql"), POSTGRESQL_UID, specs.POSTGRESQL_MAJOR, SOCKETS),
+                sandbox_postgresql=str(folder / "postgresql"),
+            )
+            start_postgresql(pod)
+            pod.sql("postgres", *statements)
+            yield pod
+
+
+def play_odoo(tree: Path) -> None:
+    """Let `fake_odoo.py` play Odoo in a pod's tree."""
+    fake = tree / "usr" / "bin" / "odoo"
+    fake.unlink()
+    shutil.copy(Path(__file__).with_name("fake_odoo.py"), fake)
+    fake.chmod(0o755)
 
 
 def trees(scratch: Path) -> tuple[Tree, Tree]:

@@ -8,17 +8,13 @@ import hashlib
 import hmac
 import json
 import shutil
-import subprocess
-import textwrap
 import time
 from pathlib import Path
 
 import pytest
 
 from odoo_image import specs
-from odoo_image.postgresql_session import Postgresql
-from tests.images.support import ODOO_UID, POSTGRESQL_UID, SOCKETS, Pod, paths, start_postgresql, trees, unpack
-from toolchain.images.sandbox import Inside, Session, scratch
+from tests.images.support import SOCKETS, Pod, play_odoo, pod_beside_postgresql
 
 pytestmark = pytest.mark.live
 
@@ -57,28 +53,17 @@ BACK_STEPS = (
 )
 
 
+def this_checkouts_guard(tree: Path) -> None:
+    """Put the guard of this checkout into a tree, whatever the last build was."""
+    shutil.copytree(specs.GUARD, tree / "opt" / "careops", dirs_exist_ok=True)
+    play_odoo(tree)
+
+
 @pytest.fixture(scope="module")
 def world():
-    with scratch(paths().cache, "test-adopt") as folder:
-        unpack("odoo", folder / "odoo")
-        unpack("postgresql", folder / "postgresql")
-        # The image under test is this checkout's, whatever the last build was.
-        shutil.copytree(specs.GUARD, folder / "odoo" / "opt" / "careops", dirs_exist_ok=True)
-        fake = folder / "odoo" / "usr" / "bin" / "odoo"
-        fake.unlink()
-        shutil.copy(Path(__file__).with_name("fake_odoo.py"), fake)
-        fake.chmod(0o755)
-        with Session(trees(folder)) as session:
-            pod = Pod(
-                session=session,
-                tree=folder / "odoo",
-                data=folder / "data",
-                postgresql=Postgresql(str(folder / "postgresql"), POSTGRESQL_UID, specs.POSTGRESQL_MAJOR, SOCKETS),
-                sandbox_postgresql=str(folder / "postgresql"),
-            )
-            start_postgresql(pod)
-            pod.sql("postgres", "CREATE ROLE odoo LOGIN", "CREATE ROLE refresh LOGIN CREATEDB IN ROLE odoo")
-            yield pod
+    roles = ("CREATE ROLE odoo LOGIN", "CREATE ROLE refresh LOGIN CREATEDB IN ROLE odoo")
+    with pod_beside_postgresql("test-adopt", *roles, prepare=this_checkouts_guard) as pod:
+        yield pod
 
 
 @pytest.fixture
@@ -437,40 +422,11 @@ def test_a_training_that_was_migrated_meanwhile_is_not_replaced_by_what_fits_the
     assert state(training)["customer"] == "Old training"
 
 
-CONNECT = """
-    import json, os, sys, time
-    import psycopg2
-    from careops_odoo import settings
-    from careops_odoo.fence import Fence, end_pod, fenced
-    pod = settings.read_pod(os.environ)
-    image = json.loads(os.environ["IMAGE"])
-    fence = Fence(database=pod.database, identity=pod.identity, modules=image, generation=None, end=end_pod)
-    kind = fenced(psycopg2.extensions.connection, fence)
-    sys.stdout.write("begun\\n"); sys.stdout.flush()
-    while True:
-        try:
-            with psycopg2.connect(host=pod.host, user=pod.user, dbname=pod.database, connection_factory=kind) as opened:
-                with opened.cursor() as cursor:
-                    cursor.execute("UPDATE customers SET name = name")
-            opened.close()
-        except (psycopg2.OperationalError, psycopg2.InterfaceError):  # the latter when the block cannot roll back
-            pass
-"""
-
-
 def test_a_pod_that_never_stops_connecting_does_not_hold_the_swap_up_and_ends_by_itself(training):
     masked(training, "7", "masked", "verified")
-    text = "import sys; sys.path.insert(0, '/opt/careops')\n" + textwrap.dedent(CONNECT)
-    env = training.environment(IMAGE=json.dumps(MODULES), CAREOPS_ENVIRONMENT="training")
-    inside = Inside(tree=str(training.tree), argv=("/usr/bin/python3", "-c", text), uid=ODOO_UID, env=env)
-    pod = subprocess.Popen(training.session.command(inside), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    try:
-        assert pod.stdout
-        assert pod.stdout.readline() == "begun\n"
+    with training.connecting("UPDATE customers SET name = name", MODULES, CAREOPS_ENVIRONMENT="training") as pod:
         done = program(training, "7")
         assert done.returncode == 0, done.stderr
         _, log = pod.communicate(timeout=20)
-    finally:
-        pod.kill()
     assert pod.returncode == 75, log
     assert "it was replaced: refresh 7 made it, not none" in log

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from odoo_image import specs
-from odoo_image.postgresql_session import Postgresql
-from tests.images.support import POSTGRESQL_UID, SOCKETS, Pod, paths, start_postgresql, trees, unpack
-from toolchain.images.sandbox import Session, scratch
+from tests.images.support import Pod, pod_beside_postgresql
 
 pytestmark = pytest.mark.live
 
@@ -35,20 +32,9 @@ VERIFY = """
 
 @pytest.fixture(scope="module")
 def pod():
-    with scratch(paths().cache, "test-login") as folder:
-        for name in ("odoo", "postgresql"):
-            unpack(name, folder / name)
-        with Session(trees(folder)) as session:
-            made = Pod(
-                session=session,
-                tree=folder / "odoo",
-                data=folder / "data",
-                postgresql=Postgresql(str(folder / "postgresql"), POSTGRESQL_UID, specs.POSTGRESQL_MAJOR, SOCKETS),
-                sandbox_postgresql=str(folder / "postgresql"),
-            )
-            start_postgresql(made)
-            made.sql("postgres", "CREATE ROLE odoo LOGIN", "CREATE DATABASE odoo OWNER odoo")
-            yield made
+    roles = ("CREATE ROLE odoo LOGIN", "CREATE DATABASE odoo OWNER odoo")
+    with pod_beside_postgresql("test-login", *roles) as made:
+        yield made
 
 
 def keep(pod: Pod, serial: str) -> str:

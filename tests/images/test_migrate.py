@@ -5,18 +5,14 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
 import tarfile
-import textwrap
 import time
-from pathlib import Path
 
 import pytest
 
 from odoo_image import specs
-from odoo_image.postgresql_session import Postgresql
-from tests.images.support import ODOO_UID, POSTGRESQL_UID, SOCKETS, Pod, paths, start_postgresql, trees, unpack
-from toolchain.images.sandbox import Inside, Session, scratch
+from tests.images.support import ODOO_UID, POSTGRESQL_UID, SOCKETS, Pod, play_odoo, pod_beside_postgresql
+from toolchain.images.sandbox import Inside
 
 pytestmark = pytest.mark.live
 
@@ -47,25 +43,9 @@ CHANGE_STEPS = (
 @pytest.fixture(scope="module")
 def world():
     """The odoo image's tree with a fake Odoo and a small baseline, and a PostgreSQL that serves all tests."""
-    with scratch(paths().cache, "test-migrate") as folder:
-        unpack("odoo", folder / "odoo")
-        unpack("postgresql", folder / "postgresql")
-        fake = folder / "odoo" / "usr" / "bin" / "odoo"
-        fake.unlink()
-        shutil.copy(Path(__file__).with_name("fake_odoo.py"), fake)
-        fake.chmod(0o755)
-        with Session(trees(folder)) as session:
-            pod = Pod(
-                session=session,
-                tree=folder / "odoo",
-                data=folder / "data",
-                postgresql=Postgresql(str(folder / "postgresql"), POSTGRESQL_UID, specs.POSTGRESQL_MAJOR, SOCKETS),
-                sandbox_postgresql=str(folder / "postgresql"),
-            )
-            start_postgresql(pod)
-            pod.sql("postgres", "CREATE ROLE odoo LOGIN CREATEDB")
-            make_baseline(pod)
-            yield pod
+    with pod_beside_postgresql("test-migrate", "CREATE ROLE odoo LOGIN CREATEDB", prepare=play_odoo) as pod:
+        make_baseline(pod)
+        yield pod
 
 
 def make_baseline(pod: Pod) -> None:
@@ -381,49 +361,13 @@ def test_an_older_image_is_refused_before_anything_is_touched_and_a_newer_one_is
     assert started.sql("odoo", recorded) == "19.0.0-3"
 
 
-CONNECT = """
-    import psycopg2
-    from careops_odoo import settings
-    from careops_odoo.fence import Fence, end_pod, fenced
-    import json, os, sys
-    pod = settings.read_pod(os.environ)
-    image = json.loads(os.environ["IMAGE"])
-    fence = Fence(database=pod.database, identity=pod.identity, modules=image, generation=None, end=end_pod)
-    kind = fenced(psycopg2.extensions.connection, fence)
-    sys.stdout.write("begun\\n"); sys.stdout.flush()
-    while True:
-        try:
-            with psycopg2.connect(host=pod.host, user=pod.user, dbname=pod.database, connection_factory=kind) as opened:
-                with opened.cursor() as cursor:
-                    cursor.execute("INSERT INTO customers VALUES (%s)", (os.environ["IMAGE"],))
-            opened.close()
-        except psycopg2.OperationalError:
-            pass
-"""
-
-
 def test_a_pod_that_never_stops_connecting_writes_nothing_into_a_database_that_was_migrated_for_another_image(started):
-    old, new = json.dumps(MODULES), {**MODULES, "crm": "2"}
-    program = "import sys; sys.path.insert(0, '/opt/careops')\n" + textwrap.dedent(CONNECT)
-    inside = Inside(
-        tree=str(started.tree),
-        argv=("/usr/bin/python3", "-c", program),
-        uid=ODOO_UID,
-        env=started.environment(IMAGE=old),
-    )
-    writer = subprocess.Popen(
-        started.session.command(inside), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    try:
-        assert writer.stdout
-        assert writer.stdout.readline() == "begun\n"
+    with started.connecting("INSERT INTO customers VALUES ('written')", MODULES) as writer:
         time.sleep(0.5)
-        image(started, new)
+        image(started, {**MODULES, "crm": "2"})
         done = started.careops("migrate")
         assert done.returncode == 0, done.stderr
         _, log = writer.communicate(timeout=20)
-    finally:
-        writer.kill()
     assert writer.returncode == 75, log
     assert "migrated for another image; modules that differ: crm" in log
     started.sql("postgres", "ALTER DATABASE odoo_previous ALLOW_CONNECTIONS true")

@@ -9,20 +9,15 @@ import time
 import pytest
 
 from odoo_image import specs
-from odoo_image.postgresql_session import Postgresql
 from tests.images.support import (
     ODOO_UID,
-    POSTGRESQL_UID,
     SECRETS,
     SETTINGS,
     SOCKETS,
     Pod,
-    paths,
-    start_postgresql,
-    trees,
-    unpack,
+    pod_beside_postgresql,
 )
-from toolchain.images.sandbox import Inside, Session, scratch
+from toolchain.images.sandbox import Inside
 
 pytestmark = pytest.mark.live
 
@@ -144,26 +139,15 @@ def end_servers(pod: Pod) -> None:
 @pytest.fixture(scope="module", params=specs.BASELINES)
 def environment(request):
     """An environment after its first start from one of the baselines."""
-    with scratch(paths().cache, "test-odoo") as folder:
-        unpack(f"baseline-{request.param}", folder / "odoo")
-        unpack("postgresql", folder / "postgresql")
-        with Session(trees(folder)) as session:
-            pod = Pod(
-                session=session,
-                tree=folder / "odoo",
-                data=folder / "data",
-                postgresql=Postgresql(str(folder / "postgresql"), POSTGRESQL_UID, specs.POSTGRESQL_MAJOR, SOCKETS),
-                sandbox_postgresql=str(folder / "postgresql"),
-            )
-            start_postgresql(pod)
-            pod.sql("postgres", "CREATE ROLE odoo LOGIN CREATEDB", "CREATE DATABASE odoo OWNER odoo")
-            # As the operator does in every database: an extension that the baseline does not have.
-            pod.sql("odoo", "CREATE EXTENSION pg_stat_statements")
-            write_settings(pod, request.param)
-            pod.write_secrets()
-            first = pod.careops("migrate")
-            assert first.returncode == 0, first.stderr[-4000:]
-            yield request.param, pod, first
+    image, roles = f"baseline-{request.param}", ("CREATE ROLE odoo LOGIN CREATEDB", "CREATE DATABASE odoo OWNER odoo")
+    with pod_beside_postgresql("test-odoo", *roles, image=image) as pod:
+        # As the operator does in every database: an extension that the baseline does not have.
+        pod.sql("odoo", "CREATE EXTENSION pg_stat_statements")
+        write_settings(pod, request.param)
+        pod.write_secrets()
+        first = pod.careops("migrate")
+        assert first.returncode == 0, first.stderr[-4000:]
+        yield request.param, pod, first
 
 
 @pytest.fixture(scope="module")

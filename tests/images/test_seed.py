@@ -10,23 +10,17 @@ from typing import Any
 import pytest
 
 from odoo_image import specs
-from odoo_image.postgresql_session import Postgresql
 from operations.seed import guard, run
 from operations.seed.hospital import generate
 from operations.seed.model import Hospital
 from operations.seed.odoo import RefusedError
 from tests.images.support import (
     ODOO_UID,
-    POSTGRESQL_UID,
     SECRETS,
-    SOCKETS,
     Pod,
-    paths,
-    start_postgresql,
-    trees,
-    unpack,
+    pod_beside_postgresql,
 )
-from toolchain.images.sandbox import Inside, Session, scratch
+from toolchain.images.sandbox import Inside
 
 pytestmark = pytest.mark.live
 
@@ -85,25 +79,14 @@ class Silent:
 
 @pytest.fixture(scope="module")
 def odoo():
-    with scratch(paths().cache, "test-seed") as folder:
-        unpack("baseline-standard", folder / "odoo")
-        unpack("postgresql", folder / "postgresql")
-        with Session(trees(folder)) as session:
-            pod = Pod(
-                session=session,
-                tree=folder / "odoo",
-                data=folder / "data",
-                postgresql=Postgresql(str(folder / "postgresql"), POSTGRESQL_UID, specs.POSTGRESQL_MAJOR, SOCKETS),
-                sandbox_postgresql=str(folder / "postgresql"),
-            )
-            start_postgresql(pod)
-            pod.sql("postgres", "CREATE ROLE odoo LOGIN CREATEDB", "CREATE DATABASE odoo OWNER odoo")
-            pod.write_settings(modules=list(specs.BASELINE_MODULES), languages=["en_US", "fr_FR"])
-            pod.write_secrets()
-            first = pod.careops("migrate")
-            assert first.returncode == 0, first.stderr[-4000:]
-            with served(pod) as relayed:
-                yield relayed
+    roles = ("CREATE ROLE odoo LOGIN CREATEDB", "CREATE DATABASE odoo OWNER odoo")
+    with pod_beside_postgresql("test-seed", *roles, image="baseline-standard") as pod:
+        pod.write_settings(modules=list(specs.BASELINE_MODULES), languages=["en_US", "fr_FR"])
+        pod.write_secrets()
+        first = pod.careops("migrate")
+        assert first.returncode == 0, first.stderr[-4000:]
+        with served(pod) as relayed:
+            yield relayed
 
 
 @contextlib.contextmanager

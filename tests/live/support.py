@@ -77,13 +77,31 @@ class Platform:
         return subprocess.run(
             [str(ROOT / "careops"), *argv],
             cwd=ROOT,
-            env=os.environ | {"CAREOPS_STATE": str(self.paths.state)},
+            env=self._environment(),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             timeout=timeout,
             check=False,
         )
+
+    def start(
+        self, *argv: str, own_session: bool = False, stdout: int = subprocess.PIPE, stderr: int = subprocess.PIPE
+    ) -> subprocess.Popen[str]:
+        """Start the entry script as `careops` runs it, and do not wait; in a session of its own to be killed whole."""
+        return subprocess.Popen(
+            [str(ROOT / "careops"), *argv],
+            cwd=ROOT,
+            env=self._environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=stderr,
+            text=True,
+            start_new_session=own_session,
+        )
+
+    def _environment(self) -> dict[str, str]:
+        return os.environ | {"CAREOPS_STATE": str(self.paths.state)}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from kubernetes import client
 
-from tests.live.support import ROOT, Platform
+from tests.live.support import Platform
 
 pytestmark = pytest.mark.live
 
@@ -55,16 +55,9 @@ def test_a_second_up_at_the_same_time_is_refused_and_says_who_holds_the_lock(pla
         first.wait()
 
 
-def start_up(platform: Platform, environment: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [str(ROOT / "careops"), "up", environment, "--yes"],
-        cwd=ROOT,
-        env=os.environ | {"CAREOPS_STATE": str(platform.paths.state)},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+def start_up(platform: Platform, environment: str) -> subprocess.Popen[str]:
+    silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    return platform.start("up", environment, "--yes", own_session=True, **silent)
 
 
 def moments() -> tuple[float, ...]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import time
@@ -16,7 +15,7 @@ from kubernetes import client
 
 from infra.naming import REFRESH_MASK, refresh_namespace
 from operations.exit_codes import ExitCode
-from tests.live.support import ROOT, SITE, Browser, Platform, browser, eventually
+from tests.live.support import SITE, Browser, Platform, browser, eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,23 +69,11 @@ def refreshed(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> R
         planted.setdefault(each["kind"], []).append(each["value"])
     before = _generation(platform)
     broken = _broken(platform)
-    process = _started(platform, "--json")
+    process = platform.start(*REFRESH, "--json")
     reached = _watched(platform, _mask_pod(platform, process))
     out, err = process.communicate(timeout=600)
     assert process.returncode == 0, err
     return Refreshed(planted=planted, outcome=json.loads(out), reached=reached, broken=broken, before=before)
-
-
-def _started(platform: Platform, *more: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [str(ROOT / "careops"), *REFRESH, *more],
-        cwd=ROOT,
-        env=os.environ | {"CAREOPS_STATE": str(platform.paths.state)},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
 
 
 def _mask_pod(platform: Platform, process: subprocess.Popen[str]) -> client.V1Pod:
@@ -109,7 +96,7 @@ def _name(pod: client.V1Pod) -> str:
 
 def _broken(platform: Platform) -> tuple[int, str]:
     """Run a refresh whose pod, unmasked copy and all, is killed when the copy has arrived."""
-    process = _started(platform)
+    process = platform.start(*REFRESH)
     pod = _mask_pod(platform, process)
 
     def arrived() -> None:
@@ -260,7 +247,7 @@ def test_training_has_the_patients_orders_and_invoices_of_production_under_other
 
 @pytest.mark.usefixtures("refreshed")
 def test_a_second_refresh_is_refused_while_one_runs_and_ctrl_c_takes_its_jobs_back(platform: Platform) -> None:
-    process = _started(platform)
+    process = platform.start(*REFRESH)
     _mask_pod(platform, process)
     second = platform.careops(*REFRESH)
     assert second.returncode == ExitCode.LOCK_HELD, second.stderr

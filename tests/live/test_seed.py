@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from operations.seed.hospital import generate
-from tests.live.support import ROOT, SITE, Browser, Platform, browser
+from tests.live.support import SITE, Browser, Platform, browser
 from toolchain.cluster.processes import children
 
 if TYPE_CHECKING:
@@ -37,16 +37,7 @@ def seeded(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> dict
 
 def kill_at(platform: Platform, line: str) -> None:
     """Start the command and kill it with SIGKILL when it writes a line; one that ends without it fails."""
-    process = subprocess.Popen(
-        [str(ROOT / "careops"), *FILL_DEV],
-        cwd=ROOT,
-        env=os.environ | {"CAREOPS_STATE": str(platform.paths.state)},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+    process = platform.start(*FILL_DEV, own_session=True, stdout=subprocess.DEVNULL)
     assert process.stderr
     heard = []
     for said in process.stderr:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from . import identity, plan
 from .database import Content, Marks, Server, analyse, read_content, record
-from .errors import NotYet, Refused, StepFailed
+from .errors import NotYet, Refused
 from .programs import extract_filestore
 from .release import read_release, refuse_downgrade
 from .settings import image_modules
@@ -242,14 +242,7 @@ class Migration:
         self.step("upgrade")
         self.programs.upgrade(self.names.copy, todo.install, todo.update)
         after = read_content(self.pod, self.names.copy)
-        absent, stuck = sorted(set(todo.install) - after.installed), sorted(after.unfinished)
-        if absent or stuck:
-            # Odoo only warns about a module it cannot install, and ends well.
-            raise StepFailed(
-                "Odoo did not finish installing and updating modules",
-                why=f"not installed: {', '.join(absent) or 'none'}; half-way: {', '.join(stuck) or 'none'}",
-                action="the database is as it was before; see Odoo's output above",
-            )
+        plan.refuse_unfinished(after, todo, untouched="the database is as it was before")
 
     def _personalise(self, *, first: bool) -> None:
         self.step("personalise")

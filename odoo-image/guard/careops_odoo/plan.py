@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from .errors import Refused
+from .errors import Refused, StepFailed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -72,6 +72,26 @@ def plan(content: Content, settings: Settings, image: Mapping[str, str]) -> Plan
         update=tuple(sorted(changed | (content.unfinished & image.keys()))),
         personal=content.personal != settings.personal_digest() or not set(settings.languages) <= content.languages,
     )
+
+
+def refuse_unfinished(after: Content, todo: Plan, *, untouched: str) -> None:
+    """Refuse what Odoo left undone: it only warns about a module it cannot install, and ends well.
+
+    Args:
+        after: What the database holds after Odoo worked on it.
+        todo: What Odoo was told to do.
+        untouched: What is as it was before, for the error.
+
+    Raises:
+        StepFailed: A module was not installed, or is half-way.
+    """
+    absent, stuck = sorted(set(todo.install) - after.installed), sorted(after.unfinished)
+    if absent or stuck:
+        raise StepFailed(
+            "Odoo did not finish installing and updating modules",
+            why=f"not installed: {', '.join(absent) or 'none'}; half-way: {', '.join(stuck) or 'none'}",
+            action=f"{untouched}; see Odoo's output above",
+        )
 
 
 def fingerprint(identity: str, settings: Settings, image: Mapping[str, str]) -> str:
