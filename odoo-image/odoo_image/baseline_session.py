@@ -99,7 +99,12 @@ def check_installed(postgresql: Postgresql, database: str, modules: list[str]) -
 
 
 def load_languages(odoo: Callable[..., None], postgresql: Postgresql, database: str, codes: list[str]) -> None:
-    """Load translations once the modules are there, as a first start would: the website stays in one language."""
+    """Load the languages' translations of what the database holds by now.
+
+    A website offers the languages that are active when it is made: the default one, made with its module before this,
+    stays in English. Demo data find the languages active already, so a website of theirs offers them all; their own
+    texts are translated by loading the languages once more.
+    """
     say(f"loading languages: {database}")
     odoo("i18n", "loadlang", "-d", database, "-l", *codes)
     active = postgresql.sql(database, "SELECT code FROM res_lang WHERE active").splitlines()
