@@ -54,6 +54,7 @@ def engine(session: Session) -> Pulumi:
     return Pulumi(
         folder=session.paths.root,
         environ=tool_environment(session),
+        run_folder=session.paths.pulumi_runs,
         config_folder=session.paths.pulumi_backend.with_name("config"),
         program=str(session.paths.bin / "pulumi"),
     )

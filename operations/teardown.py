@@ -27,6 +27,7 @@ STATE_OF_A_PLATFORM = (
     "cluster",
     "pulumi/backend",
     "pulumi/config",
+    "pulumi/runs",
     "deployed",
     "facts.json",
     "images.tar",

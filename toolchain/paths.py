@@ -85,6 +85,11 @@ class Paths:
         return self.state / "pulumi" / "home"
 
     @property
+    def pulumi_runs(self) -> Path:
+        """One folder for each run of the engine that lasts, with its event log."""
+        return self.state / "pulumi" / "runs"
+
+    @property
     def passphrase(self) -> Path:
         """File with the passphrase of Pulumi's secrets; mode 0600."""
         return self.state / "passphrase"

@@ -102,6 +102,6 @@ def project(
     workspace.place_kubernetes_plugin(paths)
     namespace = f"t{abs(hash(request.node.nodeid)) % 10**8:08d}"
     environ = {**os.environ, **workspace.environment(paths), "KUBECONFIG": str(control_plane.kubeconfig)}
-    pulumi = runner.Pulumi(folder=folder, environ=environ)
+    pulumi = runner.Pulumi(folder=folder, environ=environ, run_folder=paths.pulumi_runs)
     yield Project(folder=folder, paths=paths, pulumi=pulumi, plane=control_plane, namespace=namespace)
     control_plane.kubectl("delete", "namespace", namespace, "--ignore-not-found", "--wait=false")

@@ -6,7 +6,6 @@ import json
 import os
 import re
 import subprocess
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -30,6 +29,7 @@ from toolchain.pulumi.events import (
     Summary,
     name_of,
 )
+from toolchain.pulumi.run_folder import run_folder
 from toolchain.pulumi.workspace import KUBERNETES_PLUGIN, is_stand_in
 
 __all__ = [
@@ -81,6 +81,7 @@ class Pulumi:
     Attributes:
         folder: the project: where Pulumi.yaml is.
         environ: the whole environment of the engine; `workspace.environment` makes what it needs.
+        run_folder: where the files of a run are, its event log among them, while it lasts; for the owner alone.
         config_folder: where this machine's salt of each stack is kept, so that the committed stack files stay as they
             are; None keeps it in the project, as plain Pulumi does.
         program: the engine's name or path.
@@ -88,9 +89,9 @@ class Pulumi:
 
     folder: Path
     environ: Mapping[str, str]
+    run_folder: Path
     config_folder: Path | None = None
     program: str = "pulumi"
-    _said: dict[str, str] = field(default_factory=dict, repr=False)
 
     def up(
         self,
@@ -232,10 +233,10 @@ class Pulumi:
             return []
         cleaned, creations = crash.without_pending(self.export(stack))
         if cleaned is not None:
-            with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as file:
-                json.dump(cleaned, file)
-                file.flush()
-                self._ask("stack", "import", "--stack", stack, "--file", file.name)
+            with run_folder(self.run_folder, stack) as folder:
+                file = folder / "state.json"
+                file.write_text(json.dumps(cleaned), encoding="utf-8")
+                self._ask("stack", "import", "--stack", stack, "--file", str(file))
         return creations
 
     @property
@@ -301,8 +302,8 @@ class Pulumi:
         self, command: str, stack: str, flags: list[str], *, on_event: OnEvent, environ: Mapping[str, str] | None = None
     ) -> Result:
         # The log holds inputs and outputs, secrets blanked; it is gone when the run is over.
-        with tempfile.TemporaryDirectory(prefix="careops-pulumi-") as folder:
-            log = Path(folder) / "events.json"
+        with run_folder(self.run_folder, stack) as folder:
+            log = folder / "events.json"
             arguments = [self.program, command, "--stack", stack, "--non-interactive", "--color", "never"]
             arguments += ["--event-log", str(log), *self._config_flags(stack), *flags]
             # The engine hides --event-log, which its own automation API lives on, behind this variable.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import socket
@@ -97,7 +98,13 @@ def engine(tmp_path):
         program.write_text(text)
         program.chmod(0o755)
         environ = {"PATH": os.environ["PATH"], "PULUMI_BACKEND_URL": f"file://{backend}"}
-        return Pulumi(folder=folder, environ=environ, config_folder=tmp_path / "config", program=str(program))
+        return Pulumi(
+            folder=folder,
+            environ=environ,
+            run_folder=tmp_path / "runs",
+            config_folder=tmp_path / "config",
+            program=str(program),
+        )
 
     make.folder, make.backend, make.root = folder, backend, tmp_path
     make.calls = lambda: [json.loads(line) for line in (tmp_path / "calls").read_text().splitlines()]
@@ -195,9 +202,21 @@ def test_a_mandatory_violation_stops_before_anything_is_touched(engine):
 
 def test_an_engine_that_is_not_there_is_reported(engine):
     runner = engine()
-    missing = Pulumi(folder=runner.folder, environ=runner.environ, program="/nowhere/pulumi")
+    missing = dataclasses.replace(runner, program="/nowhere/pulumi")
     with pytest.raises(MissingTool, match="cannot be started"):
         missing.preview("dev")
+
+
+def test_the_event_log_is_in_the_folder_of_runs_and_gone_when_the_run_is_over(engine, tmp_path):
+    engine([SUMMARY]).up("dev")
+    logs = [
+        arguments[arguments.index("--event-log") + 1]
+        for arguments, _, _ in engine.calls()
+        if "--event-log" in arguments
+    ]
+    assert len(logs) == 2
+    assert all(log.startswith(f"{tmp_path}/runs/dev-") for log in logs)
+    assert list((tmp_path / "runs").iterdir()) == []
 
 
 @pytest.mark.parametrize("name", ["", "a b", "a/b", "ü", "x" * 101])
