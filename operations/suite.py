@@ -6,9 +6,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -67,6 +67,32 @@ class Outcome:
     detail: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """What the suite came to.
+
+    Attributes:
+        outcomes: Every phase that ran, in order.
+    """
+
+    outcomes: tuple[Outcome, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether every phase passed; a suite in which nothing ran did not."""
+        return bool(self.outcomes) and all(outcome.passed for outcome in self.outcomes)
+
+    @property
+    def seconds(self) -> float:
+        """How long the phases took, one after the other."""
+        return sum(outcome.seconds for outcome in self.outcomes)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what `--json` prints."""
+        phases = [asdict(outcome) | {"seconds": round(outcome.seconds, 3)} for outcome in self.outcomes]
+        return {"schema": 1, "passed": self.passed, "seconds": round(self.seconds, 3), "phases": phases}
+
+
 class SuiteParts(Protocol):
     """What the suite acts through."""
 
@@ -75,7 +101,7 @@ class SuiteParts(Protocol):
         ...
 
     def pytest(self, marker: str, environ: Mapping[str, str]) -> PytestRun:
-        """Run the tests a marker expression selects; their output goes to the terminal."""
+        """Run the tests a marker expression selects and show what they say."""
         ...
 
     def careops(self, arguments: Sequence[str], environ: Mapping[str, str]) -> int:
@@ -103,18 +129,25 @@ class _Run:
         return passed
 
 
-def run_suite(session: Session, suite: Suite, parts: SuiteParts | None = None) -> bool:
-    """Run the suite and return whether everything passed; the closing summary is the last thing printed.
+def run_suite(session: Session, suite: Suite, parts: SuiteParts | None = None, out: TextIO | None = None) -> Report:
+    """Run the suite and return what it came to; the closing summary is the last thing said.
 
     The code checks do not stop the tests: whoever waits for a run wants all of its news. A platform that does not
     come up does: live tests on it would only repeat that.
+
+    Args:
+        session: This invocation.
+        suite: What to test.
+        parts: What it acts through; the programs of the locked environment by default.
+        out: Where everything is shown, what those programs say too; stdout by default.
     """
-    run = _Run(session=session, suite=suite, parts=parts or ProcessParts(session), say=_say)
+    shown = out or sys.stdout
+    run = _Run(session=session, suite=suite, parts=parts or ProcessParts(session, shown), say=_say_on(shown))
     try:
         _phases(run)
     finally:
-        run.say(summary(run.outcomes))
-    return bool(run.outcomes) and all(outcome.passed for outcome in run.outcomes)
+        run.say(summary(Report(outcomes=tuple(run.outcomes))))
+    return Report(outcomes=tuple(run.outcomes))
 
 
 def _phases(run: _Run) -> None:
@@ -180,29 +213,32 @@ def judge_command(code: int) -> tuple[bool, str]:
     return code == 0, "done" if code == 0 else f"exit code {code}"
 
 
-def summary(outcomes: Sequence[Outcome]) -> str:
+def summary(report: Report) -> str:
     """Return the closing summary: phases with their times and verdicts, pytest's closing lines among them."""
     lines = ["\n== summary"]
-    for outcome in outcomes:
+    for outcome in report.outcomes:
         word = "passed" if outcome.passed else "FAILED"
         lines.append(f"{word}  {outcome.seconds:7.1f} s  {outcome.name}: {outcome.detail}")
-    total = sum(outcome.seconds for outcome in outcomes)
-    verdict = "passed" if outcomes and all(outcome.passed for outcome in outcomes) else "FAILED"
-    lines.append(f"{verdict}  {total:7.1f} s  all")
+    verdict = "passed" if report.passed else "FAILED"
+    lines.append(f"{verdict}  {report.seconds:7.1f} s  all")
     return "\n".join(lines)
 
 
-def _say(text: str) -> None:
-    sys.stderr.flush()
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
+def _say_on(out: TextIO) -> Callable[[str], None]:
+    def say(text: str) -> None:
+        sys.stderr.flush()
+        out.write(text + "\n")
+        out.flush()
+
+    return say
 
 
 class ProcessParts:
     """The suite's parts as programs of the locked environment."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, out: TextIO) -> None:
         self._root = session.paths.root
+        self._out = out
         self._programs = Path(sys.executable).parent
 
     def gate(self) -> Sequence[CheckResult]:
@@ -216,7 +252,7 @@ class ProcessParts:
 
     def pytest(self, marker: str, environ: Mapping[str, str]) -> PytestRun:
         """Run the tests a marker expression selects, in the terminal's colours where there is one."""
-        color = "yes" if sys.stdout.isatty() else "no"
+        color = "yes" if self._out.isatty() else "no"
         command = [sys.executable, "-m", "pytest", "-m", marker, f"--color={color}"]
         process = subprocess.Popen(
             command,
@@ -230,8 +266,8 @@ class ProcessParts:
         last = ""
         try:
             for line in process.stdout or ():
-                sys.stdout.write(line)
-                sys.stdout.flush()
+                self._out.write(line)
+                self._out.flush()
                 last = line.strip() or last
             return PytestRun(code=process.wait(), closing=last)
         except BaseException:
@@ -243,5 +279,5 @@ class ProcessParts:
         """Run a careops command of this very checkout."""
         command = [sys.executable, "-P", "-m", "operations.cli", *arguments]
         return subprocess.run(
-            command, cwd=self._root, env=dict(environ), stdin=subprocess.DEVNULL, check=False
+            command, cwd=self._root, env=dict(environ), stdin=subprocess.DEVNULL, stdout=self._out, check=False
         ).returncode

@@ -44,7 +44,7 @@ def session(tmp_path):
 
 def test_the_whole_suite_checks_tests_brings_a_platform_up_tests_it_and_removes_it(session, capsys):
     parts = Parts()
-    assert run_suite(session, Suite(), parts)
+    assert run_suite(session, Suite(), parts).passed
     assert parts.did == ["gate", "pytest not live", "careops up", "pytest live", "careops down"]
     closing = capsys.readouterr().out.split("== summary")[1]
     assert "=== closing line of live ===" in closing
@@ -63,26 +63,26 @@ def test_the_longest_tests_run_only_when_the_whole_of_everything_is_asked_for(se
 
 def test_fast_starts_no_platform(session):
     parts = Parts()
-    assert run_suite(session, Suite(fast=True), parts)
+    assert run_suite(session, Suite(fast=True), parts).passed
     assert parts.did == ["gate", "pytest not live"]
 
 
 def test_a_failed_check_fails_the_suite_but_not_silently_the_tests(session, capsys):
     parts = Parts(gate=(PASSED, FAILED))
-    assert not run_suite(session, Suite(), parts)
+    assert not run_suite(session, Suite(), parts).passed
     assert "pytest live" in parts.did
     assert "infra/x.py: no" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("code", [1, 2, 5])
 def test_pytest_fails_the_suite_with_any_code_also_when_it_collected_nothing(session, code):
-    assert not run_suite(session, Suite(fast=True), Parts(fast=code))
-    assert not run_suite(session, Suite(), Parts(live=code))
+    assert not run_suite(session, Suite(fast=True), Parts(fast=code)).passed
+    assert not run_suite(session, Suite(), Parts(live=code)).passed
 
 
 def test_the_test_platform_is_removed_also_after_failures(session):
     for parts in (Parts(up=8), Parts(live=1)):
-        assert not run_suite(session, Suite(), parts)
+        assert not run_suite(session, Suite(), parts).passed
         assert parts.did[-1] == "careops down"
 
 
@@ -103,7 +103,7 @@ def test_the_test_platform_never_touches_the_users_own(session):
 
 
 def test_a_gate_without_a_single_check_fails(session):
-    assert not run_suite(session, Suite(fast=True), Parts(gate=()))
+    assert not run_suite(session, Suite(fast=True), Parts(gate=())).passed
 
 
 def test_a_gate_that_found_nothing_to_check_is_a_defect_not_a_pass():
