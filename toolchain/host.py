@@ -127,21 +127,6 @@ def problems(facts: HostFacts, wanted: Requirements) -> tuple[HostProblem, ...]:
     return (*found, *(_cluster_problems(facts) if wanted.cluster else ()))
 
 
-def require_fit(facts: HostFacts, wanted: Requirements) -> None:
-    """Refuse a machine that is not fit, with every reason at once.
-
-    Raises:
-        HostUnfit: there is at least one.
-    """
-    found = problems(facts, wanted)
-    if found:
-        raise HostUnfit(
-            "This machine is not fit: " + " ".join(problem.what for problem in found),
-            why=" ".join(problem.why for problem in found),
-            action=" ".join(problem.action for problem in found),
-        )
-
-
 def read_facts(paths: Paths, *, system: Path = Path("/"), probe: bool = True) -> HostFacts:
     """Look at this machine; nothing is changed.
 

@@ -16,7 +16,7 @@ from odoo_image import specs
 from odoo_image.build import images
 from odoo_image.postgresql_session import Postgresql
 from toolchain.images.oci import ImageRef, OciStore
-from toolchain.images.sandbox import Bind, Inside, Session, Tree, scratch, unpack_image
+from toolchain.images.sandbox import Bind, Inside, Session, Tree, extract, scratch
 from toolchain.paths import Paths
 
 ROOT = Path(__file__).parents[2]
@@ -78,7 +78,9 @@ def image_layers(name: str) -> list[Path]:
 
 
 def unpack(name: str, target: Path) -> Path:
-    unpack_image(image_layers(name), target)
+    """Unpack an image's layers, lowest first, as a container runtime would; our layers never remove files."""
+    for layer in image_layers(name):
+        extract(layer, target)
     return target
 
 

@@ -54,8 +54,6 @@ APPLETS = (
 )
 """Names that the probe image gives busybox."""
 
-PAUSE = f"{REPOSITORY}/pause:1"
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SystemImage:

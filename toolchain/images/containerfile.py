@@ -19,7 +19,7 @@ import jinja2
 
 from toolchain.errors import BuildFailed
 from toolchain.images.context import BuildContext, FileMode, entries_for
-from toolchain.images.oci import Blob, ImageConfig, ImageRef, OciStore, canonical_json, digest_of
+from toolchain.images.oci import Blob, ImageConfig, ImageRef, OciStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -193,11 +193,6 @@ def _assemble(store: OciStore, reference: str, text: str, context: BuildContext)
             case _:
                 config = _CONFIGURE[instruction.name](config, instruction.arguments)
     return store.add_image(reference, config, layers)
-
-
-def inputs_key(text: str, context: BuildContext) -> str:
-    """Return a digest of everything an image is made of, to find out without building whether it is up to date."""
-    return digest_of(canonical_json({"containerfile": text, "context": context.fingerprint()}))
 
 
 def _base(store: OciStore, instruction: Instruction) -> tuple[ImageConfig, list[Blob]]:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 import re
-import shutil
 import stat
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -77,32 +74,6 @@ class BuildContext:
                         found[PurePosixPath(name) / inner] = path
         yield from sorted(found.items())
 
-    def fingerprint(self) -> list[tuple[str, str]]:
-        """Return every name with the digest of its content and mode."""
-        return [(str(name), _digest(member)) for name, member in self.walk()]
-
-    def materialise(self, folder: Path, containerfile: str) -> None:
-        """Write the context and the Containerfile into a folder, for a builder such as buildah.
-
-        Args:
-            folder: An existing empty folder.
-            containerfile: The rendered text, written as ``Containerfile``.
-        """
-        (folder / "Containerfile").write_text(containerfile, encoding="utf-8")
-        for name, member in self.walk():
-            place = folder / name
-            place.parent.mkdir(parents=True, exist_ok=True)
-            if isinstance(member, Link):
-                place.symlink_to(member.target)
-            elif isinstance(member, bytes):
-                place.write_bytes(member)
-            elif member.is_symlink():
-                place.symlink_to(member.readlink())
-            elif member.is_dir():
-                place.mkdir(exist_ok=True)
-            else:
-                _link_or_copy(member, place)
-
 
 def entries_for(context: BuildContext, source: PurePosixPath, destination: str, mode: FileMode) -> list[Entry]:
     """Return the layer entries of one COPY source.
@@ -142,23 +113,3 @@ def _entry(path: str, member: Path | bytes | Link, mode: FileMode) -> Entry:
 def _program_or_file(member: Path | bytes) -> int:
     program = isinstance(member, Path) and member.stat().st_mode & stat.S_IXUSR
     return PROGRAM_MODE if program else FILE_MODE
-
-
-def _digest(member: Path | bytes | Link) -> str:
-    if isinstance(member, Link):
-        return f"link:{member.target}"
-    if isinstance(member, bytes):
-        return hashlib.sha256(member).hexdigest()
-    if member.is_symlink():
-        return f"link:{member.readlink()}"
-    if member.is_dir():
-        return "directory"
-    with member.open("rb") as source:
-        return f"{_program_or_file(member):o}:{hashlib.file_digest(source, 'sha256').hexdigest()}"
-
-
-def _link_or_copy(source: Path, place: Path) -> None:
-    try:
-        os.link(source, place)
-    except OSError:
-        shutil.copy2(source, place)

@@ -90,10 +90,6 @@ class DebFolder:
         temporary.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
         temporary.rename(self.folder / LOCK)
 
-    def forget_lock(self) -> None:
-        """Let the next build resolve the newest packages again, for security updates."""
-        (self.folder / LOCK).unlink(missing_ok=True)
-
     def write_repository(self, target: Path, suite: str, files: dict[str, str]) -> None:
         """Make a package repository of the locked files that apt can read.
 

@@ -48,16 +48,6 @@ def file(path: str, content: bytes | Path, *, mode: int = FILE_MODE, uid: int = 
     return Entry(path=path, content=content, mode=mode, uid=uid, gid=gid)
 
 
-def directory(path: str, *, mode: int = DIRECTORY_MODE, uid: int = 0, gid: int = 0) -> Entry:
-    """Describe a directory of a layer."""
-    return Entry(path=path, mode=mode, uid=uid, gid=gid)
-
-
-def symlink(path: str, target: str) -> Entry:
-    """Describe a symbolic link of a layer."""
-    return Entry(path=path, link=target, mode=0o777)
-
-
 def _member(entry: Entry) -> tarfile.TarInfo:
     member = tarfile.TarInfo(str(PurePosixPath(entry.path)).lstrip("/"))
     member.mtime, member.mode, member.uid, member.gid = SOURCE_DATE_EPOCH, entry.mode, entry.uid, entry.gid

@@ -282,9 +282,3 @@ class Session:
             for stream in (output, errors):
                 stream.seek(0)
             return subprocess.CompletedProcess(done.args, done.returncode, output.read(), errors.read())
-
-
-def unpack_image(layers: Sequence[Path], target: Path) -> None:
-    """Unpack an image's layers, lowest first, as a container runtime would; our layers never remove files."""
-    for layer in layers:
-        extract(layer, target)

@@ -7,7 +7,7 @@ import tarfile
 import pytest
 
 from toolchain.errors import BuildFailed
-from toolchain.images.containerfile import assemble, inputs_key, parse, render
+from toolchain.images.containerfile import assemble, parse, render
 from toolchain.images.context import BuildContext, Link
 from toolchain.images.oci import OciStore
 
@@ -157,28 +157,3 @@ def test_a_base_image_named_by_a_tag_alone_is_refused_because_it_may_be_another_
     base = built(store, "FROM scratch\nUSER 7\n")
     with pytest.raises(BuildFailed, match="by a tag alone"):
         built(store, f"FROM {base.tagged}\n")
-
-
-def test_the_key_of_the_inputs_follows_text_content_and_modes_and_nothing_else(tmp_path):
-    source = tmp_path / "f"
-    source.write_bytes(b"x")
-    context = BuildContext({"f": source})
-    key = inputs_key("FROM scratch\n", context)
-    source.touch()
-    assert inputs_key("FROM scratch\n", context) == key
-    assert inputs_key("FROM scratch\nUSER 1\n", context) != key
-    source.chmod(0o755)
-    assert inputs_key("FROM scratch\n", context) != key
-
-
-def test_a_materialised_context_gives_a_real_builder_the_same_files(tmp_path):
-    (tmp_path / "folder").mkdir()
-    (tmp_path / "folder" / "f").write_bytes(b"1")
-    out = tmp_path / "out"
-    out.mkdir()
-    context = BuildContext({"a/b": b"2", "d": tmp_path / "folder", "l/link": Link(target="x")})
-    context.materialise(out, "FROM scratch\n")
-    assert (out / "Containerfile").read_text() == "FROM scratch\n"
-    assert (out / "a" / "b").read_bytes() == b"2"
-    assert (out / "d" / "f").read_bytes() == b"1"
-    assert str((out / "l" / "link").readlink()) == "x"

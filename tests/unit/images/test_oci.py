@@ -11,13 +11,13 @@ import tarfile
 import pytest
 
 from toolchain.errors import BrokenArtifact, BuildFailed
-from toolchain.images.layers import directory, file, symlink
+from toolchain.images.layers import Entry, file
 from toolchain.images.oci import ImageConfig, OciStore
 
 ENTRIES = [
-    directory("/data", mode=0o1777, uid=5),
+    Entry(path="/data", mode=0o1777, uid=5),
     file("/data/a", b"hello", mode=0o600, gid=7),
-    symlink("/b", "data/a"),
+    Entry(path="/b", link="data/a", mode=0o777),
 ]
 
 

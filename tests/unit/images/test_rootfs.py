@@ -103,7 +103,7 @@ def test_a_lock_makes_the_next_build_independent_and_drops_other_versions(debs):
     assert not (debs.folder / "b_0_all.deb").exists()
 
 
-@pytest.mark.parametrize("damage", ["changed", "missing", "other recipe", "garbled", "forgotten"])
+@pytest.mark.parametrize("damage", ["changed", "missing", "other recipe", "garbled"])
 def test_a_lock_that_does_not_hold_is_not_used(debs, damage):
     debs.write_lock(INSTALLED)
     if damage == "changed":
@@ -112,8 +112,6 @@ def test_a_lock_that_does_not_hold_is_not_used(debs, damage):
         (debs.folder / "a_1_all.deb").unlink()
     elif damage == "garbled":
         (debs.folder / "lock.json").write_text("{")
-    elif damage == "forgotten":
-        debs.forget_lock()
     folder = DebFolder(debs.folder, "other" if damage == "other recipe" else "0123456789")
     assert folder.usable_lock() is None
 

@@ -36,7 +36,6 @@ WANTED = host.Requirements(memory_bytes=4 * GIB, state_bytes=10 * GIB, cache_byt
 
 def test_a_machine_that_has_everything_is_fit():
     assert host.problems(FIT, WANTED) == ()
-    host.require_fit(FIT, WANTED)
 
 
 LACKS = {
@@ -62,8 +61,6 @@ def test_a_machine_that_lacks_something_is_refused_with_that_named_and_a_remedy(
     assert word in problem.what
     assert problem.why
     assert problem.action
-    with pytest.raises(HostUnfit, match=word):
-        host.require_fit(facts, WANTED)
 
 
 def test_two_folders_on_two_disks_need_only_their_own_room():
@@ -73,9 +70,9 @@ def test_two_folders_on_two_disks_need_only_their_own_room():
 
 def test_all_problems_are_told_at_once():
     facts = dataclasses.replace(FIT, root=False, apt=False, memory_available_bytes=0)
-    with pytest.raises(HostUnfit) as caught:
-        host.require_fit(facts, WANTED)
-    assert all(word in caught.value.what for word in ("root", "apt-get", "memory"))
+    told = [problem.what for problem in host.problems(facts, WANTED)]
+    assert len(told) == 3
+    assert all(any(word in what for what in told) for word in ("root", "apt-get", "memory"))
 
 
 def test_a_machine_that_only_talks_to_a_cluster_elsewhere_needs_no_kernel_features():

@@ -120,11 +120,6 @@ class ApiFailure(PluginError):
         return self.status == _CONFLICT and any(cause.reason == "FieldManagerConflict" for cause in self.causes)
 
     @property
-    def is_immutable(self) -> bool:
-        """The change touches a field the server never changes in place."""
-        return self.status == _INVALID and "immutable" in self.message
-
-    @property
     def is_transient(self) -> bool:
         """The same request may succeed in a moment."""
         if self.status in _BUSY:
@@ -136,7 +131,6 @@ class ApiFailure(PluginError):
 
 _NOT_FOUND: Final = 404
 _CONFLICT: Final = 409
-_INVALID: Final = 422
 _SERVER_ERROR: Final = 500
 _BUSY: Final = frozenset({429, 502, 503, 504})
 # What an API server says while a webhook's pod or etcd's leader is still on its way.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from toolchain.pulumi.kubernetes_plugin.checkpoint import from_api, marked, pulumi_spelling
 from toolchain.pulumi.kubernetes_plugin.quantities import same_quantity
-from toolchain.pulumi.kubernetes_plugin.values import Secret, dig, reveal, without
+from toolchain.pulumi.kubernetes_plugin.values import dig, reveal, without
 
 if TYPE_CHECKING:
     from toolchain.pulumi.kubernetes_plugin.tokens import Gvk
@@ -110,10 +110,3 @@ def imported(gvk: Gvk, live: Mapping[str, Any]) -> dict[str, Any]:
         if dig(found, *path) == {}:
             found = without(found, path)
     return marked(found, {})
-
-
-def plaintext_secret(inputs: Mapping[str, Any]) -> bool:
-    """Tell whether a Secret's contents would reach the state in clear; `marked` must have run before."""
-    return inputs.get("kind") == "Secret" and any(
-        key in inputs and not isinstance(inputs[key], Secret) for key in ("data", "stringData")
-    )
