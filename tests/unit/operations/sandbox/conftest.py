@@ -12,7 +12,9 @@ import pytest
 
 from infra.plans.sandbox import RULES_KEY, rules_document
 from operations.sandbox import rules as reading
+from operations.sandbox.desk import Desk
 from operations.sandbox.model import Asked, Entry, Request
+from operations.sandbox.store import Store
 from operations.sandbox.wish import Wish
 from tests import declared
 from toolchain.cluster.errors import ApiRefused
@@ -109,3 +111,14 @@ def api() -> FakeApi:
     document = rules_document(declared.settings("training"), declared.facts())
     made.objects[RULES_PATH] = {"data": {RULES_KEY: document}}
     return made
+
+
+def at(api: FakeApi, user: str, now: datetime = NOW) -> Desk:
+    """Return what a person does with requests at a moment."""
+    api.user = user
+    return Desk(Store(api, "riverside-training"), lambda: now)
+
+
+def stored(api: FakeApi, name: str) -> dict[str, Any]:
+    """Return a request as the API server keeps it."""
+    return api.objects[f"{REQUESTS}/{name}"]
