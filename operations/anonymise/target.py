@@ -90,12 +90,15 @@ class Target:
 
     def _create(self, server: psycopg.Connection[Any]) -> None:
         name, role = sql.Identifier(DATABASE), sql.Identifier(LIVE)
-        statement = sql.SQL("CREATE DATABASE {} TEMPLATE template0 {}").format(name, _locale(server))
-        server.execute(statement)
+        # Closed from its first moment: PUBLIC may connect to a new database, and taking that right away afterwards ends
+        # no session that is in already, which would see everything that is written later.
+        made = sql.SQL("CREATE DATABASE {} TEMPLATE template0 {} ALLOW_CONNECTIONS false")
+        server.execute(made.format(name, _locale(server)))
         # Its owner alone may connect: neither training's Odoo nor anybody else, until the swap.
         server.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(name))
         server.execute(sql.SQL("GRANT CREATE, TEMPORARY ON DATABASE {} TO {}").format(name, role))
         server.execute(sql.SQL("COMMENT ON DATABASE {} IS {}").format(name, sql.Literal(marks.comment(self.run))))
+        server.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS true").format(name))
         with within(self.server, DATABASE).connect() as inside:
             inside.execute(sql.SQL("GRANT CREATE, USAGE ON SCHEMA public TO {}").format(role))
 

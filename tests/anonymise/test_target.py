@@ -1,0 +1,84 @@
+"""Training's next database: who gets in while it is made."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+
+from operations.anonymise.marks import DATABASE
+from operations.anonymise.sessions import Endpoint
+from operations.anonymise.target import Target
+from tests.anonymise.support import Server
+
+ROLES = ("refresh", "odoo")
+
+
+class Watched:
+    """A session that, after each statement, has training's role try to get into the next database."""
+
+    def __init__(self, inner: psycopg.Connection[Any], intruder: str) -> None:
+        self._inner = inner
+        self._intruder = intruder
+        self.tries = 0
+        self.inside: list[psycopg.Connection[Any]] = []
+
+    def __enter__(self) -> Watched:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._inner.close()
+
+    def execute(self, *statement: Any) -> Any:
+        found = self._inner.execute(*statement)
+        self.tries += 1
+        with contextlib.suppress(psycopg.OperationalError):
+            self.inside.append(psycopg.connect(self._intruder))
+        return found
+
+
+class WatchedServer(Endpoint):
+    """Training's server, whose sessions outside the next database are watched."""
+
+    intruder = ""
+    last: Watched
+
+    def connect(self) -> Any:
+        session = super().connect()
+        if session.info.dbname == DATABASE:
+            return session
+        type(self).last = Watched(session, self.intruder)
+        return self.last
+
+
+@pytest.fixture
+def training(server: Server) -> Iterator[WatchedServer]:
+    """A server with training's roles and its database."""
+    with server.connect() as connection:
+        for role in ROLES:
+            connection.execute(f"CREATE ROLE {role} LOGIN CREATEDB".encode())
+        connection.execute("GRANT odoo TO refresh")
+        connection.execute("CREATE DATABASE odoo OWNER odoo")
+    conninfo = psycopg.conninfo.make_conninfo(server.conninfo(), user="refresh")
+    WatchedServer.intruder = psycopg.conninfo.make_conninfo(server.conninfo(DATABASE), user="odoo")
+    yield WatchedServer(conninfo=conninfo)
+    with server.connect() as connection:
+        for name in (DATABASE, "odoo"):
+            connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)".encode())
+        for role in ROLES:
+            connection.execute(f"DROP OWNED BY {role}".encode())
+            connection.execute(f"DROP ROLE {role}".encode())
+
+
+def test_at_no_moment_of_its_making_can_trainings_own_role_get_into_the_next_database(training: WatchedServer):
+    target = Target(server=training, run="1")
+    with target.make() as marked:
+        watched = training.last
+        assert watched.tries >= 5, "the statements that make the database were not watched"
+        assert watched.inside == []
+        assert marked.execute("SELECT current_user, session_user").fetchone() == ("odoo", "refresh")
+    with pytest.raises(psycopg.OperationalError, match="permission denied"):
+        psycopg.connect(training.intruder)
