@@ -95,6 +95,11 @@ def refresh_namespace(site: str) -> str:
     return f"{site}-refresh"
 
 
+def refresh_guard(site: str, against: Literal["classes", "freezes"]) -> str:
+    """Return the name of the admission policy, and its binding, that keeps refreshes out of class hours or freezes."""
+    return f"{PROJECT}-refresh-{site}-{against}"
+
+
 def isolated_host(site: str) -> str:
     """Return the name that a refresh's throw-away PostgreSQL is reached by and has a certificate for."""
     return f"{REFRESH_MASK}.{refresh_namespace(site)}.svc"

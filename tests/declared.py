@@ -158,7 +158,12 @@ def without_refresh(stack: StackSettings) -> StackSettings:
 
 def with_refresh(stack: StackSettings, refresh: dict[str, Any] | None) -> StackSettings:
     """Return a stack whose site has this refresh of training, checked as if it had been written."""
-    values = {**stack.site.model_dump(mode="json"), "refresh": refresh}
+    return with_site(stack, refresh=refresh)
+
+
+def with_site(stack: StackSettings, **changes: Any) -> StackSettings:
+    """Return a stack whose site's settings are changed, checked as if they had been written."""
+    values = {**stack.site.model_dump(mode="json"), **changes}
     return dataclasses.replace(stack, site=SiteSettings.model_validate_json(json.dumps(values)))
 
 

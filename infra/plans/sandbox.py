@@ -43,6 +43,9 @@ TRANSITIONS: dict[State, tuple[State, ...]] = {
     "withdrawn": (),
 }
 
+GRANTED: tuple[State, ...] = ("approved", "ready")
+"""States whose class hours are taken."""
+
 # Enough for years of rebuilding one class; a bound is what keeps the checks' cost bounded.
 LONGEST_HISTORY = 64
 COURSE_LENGTH = 80

@@ -17,6 +17,7 @@ from infra.components.mail_sink import MailSink, MailSinkArgs
 from infra.components.odoo import Odoo, OdooArgs
 from infra.components.postgres_cluster import PostgresCluster, PostgresClusterArgs
 from infra.components.refresh import RefreshSource, RefreshSourceArgs, RefreshTarget, RefreshTargetArgs
+from infra.components.refresh_hours import RefreshHours, RefreshHoursArgs
 from infra.components.sandbox import SandboxAccess, SandboxAccessArgs
 from infra.plans import refresh as refreshing
 from infra.plans import sandbox as sandboxing
@@ -52,6 +53,7 @@ class EnvironmentStack:
         edge: Its way in.
         refresh: Its part of the refresh of training: none in dev and test, nor where the site has none.
         sandbox: Who may ask for a refreshed training: in training only, and where the site takes requests.
+        hours: What keeps refreshes out of class hours and freezes: in training only, and where the site has some.
     """
 
     boundary: EnvironmentBoundary
@@ -63,6 +65,7 @@ class EnvironmentStack:
     edge: EdgeProxy
     refresh: RefreshSource | RefreshTarget | None = None
     sandbox: SandboxAccess | None = None
+    hours: RefreshHours | None = None
 
 
 def declare_environment(stack: StackSettings, facts: ClusterFacts, provider: kubernetes.Provider) -> EnvironmentStack:
@@ -135,6 +138,7 @@ def declare_environment(stack: StackSettings, facts: ClusterFacts, provider: kub
         declared,
         refresh=_refresh(stack, facts, declared, opts),
         sandbox=_sandbox(stack, facts, declared, opts),
+        hours=_hours(stack, opts),
     )
 
 
@@ -152,6 +156,23 @@ def _sandbox(
             namespace=declared.boundary.namespace,
             groups=sandboxing.groups_of(settings),
             rules=sandboxing.rules_document(stack, facts),
+        ),
+        opts,
+    )
+
+
+def _hours(stack: StackSettings, opts: pulumi.ResourceOptions) -> RefreshHours | None:
+    """Declare when training is not to be refreshed."""
+    site = stack.site
+    if site.refresh is None or stack.settings.environment != "training" or not (site.sandbox or site.freezes):
+        return None
+    return RefreshHours(
+        "refresh-hours",
+        RefreshHoursArgs(
+            naming=stack.naming,
+            requests=stack.namespace if site.sandbox else None,
+            freezes=site.freezes,
+            time_zone=site.time_zone,
         ),
         opts,
     )

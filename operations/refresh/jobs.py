@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 from infra import naming
 from infra.naming import Naming, refresh_namespace
+from infra.plans.refresh_hours import CLOCKS_SECONDS, REQUEST_ANNOTATION, STOP_SECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from operations.refresh.cluster import Object
 
@@ -79,22 +80,48 @@ def run_name(now: datetime) -> str:
     return f"{now:%Y%m%dt%H%M%S}"
 
 
-def manifest(template: Object, part: Part, run: str, variables: Mapping[str, str]) -> Object:
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """Who wants a run, and what for.
+
+    Attributes:
+        requested_by: Who asked.
+        approved_by: Who approved.
+        request: The trainer's request it carries out; empty for none.
+        until: When class hours or a freeze begin: it has ended before; None when it may take its time.
+    """
+
+    requested_by: str
+    approved_by: str
+    request: str = ""
+    until: datetime | None = None
+
+    def variables(self) -> dict[str, str]:
+        """Return the variables that tell the program, for the certificate."""
+        return {"CAREOPS_REQUESTED_BY": self.requested_by, "CAREOPS_APPROVED_BY": self.approved_by}
+
+
+def manifest(template: Object, part: Part, run: str, asked: Asked, now: datetime) -> Object:
     """Return a Job as the CronJob's controller would make it, owned by the CronJob, which removes old ones.
 
     Args:
         template: The CronJob.
         part: Which it is.
         run: The run.
-        variables: Environment variables of the program to set; the template must have them.
+        asked: Who wants it; the template must have the variables that say so.
+        now: This moment; what it has to end before shortens its deadline.
     """
-    made = template["spec"]["jobTemplate"]
+    made, variables = template["spec"]["jobTemplate"], asked.variables()
     owner = {"apiVersion": "batch/v1", "kind": "CronJob", "name": part.template, "controller": True}
     spec = copy.deepcopy(made["spec"])
     for container in spec["template"]["spec"]["containers"]:
         for variable in container["env"]:
             if variable["name"] in variables:
                 variable["value"] = variables[variable["name"]]
+    if asked.until is not None:
+        room = int((asked.until - now).total_seconds()) - STOP_SECONDS - CLOCKS_SECONDS
+        spec["activeDeadlineSeconds"] = max(1, min(spec["activeDeadlineSeconds"], room))
+    request = {REQUEST_ANNOTATION: asked.request} if asked.request else {}
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
@@ -102,7 +129,7 @@ def manifest(template: Object, part: Part, run: str, variables: Mapping[str, str
             "name": part.job(run),
             "namespace": part.namespace,
             "labels": dict(made["metadata"].get("labels") or {}),
-            "annotations": {"cronjob.kubernetes.io/instantiate": "manual"},
+            "annotations": {"cronjob.kubernetes.io/instantiate": "manual", **request},
             "ownerReferences": [owner | {"uid": template["metadata"]["uid"]}],
         },
         "spec": spec,

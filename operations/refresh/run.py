@@ -15,7 +15,7 @@ from operations.errors import OperationError, Problem, failure
 from operations.exit_codes import ExitCode
 from operations.refresh import jobs
 from operations.refresh.evidence import write
-from operations.refresh.jobs import JobState, Part, Phase, run_parts
+from operations.refresh.jobs import Asked, JobState, Part, Phase, run_parts
 from operations.refresh.plan import generation
 from toolchain.cluster.errors import ApiUnreachable
 
@@ -126,23 +126,6 @@ def _lacking(cluster: Cluster, namespace: str, role: str, secret: str) -> str:
     return "the operator has not given it its password yet"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Asked:
-    """Who wants a run.
-
-    Attributes:
-        requested_by: Who asked.
-        approved_by: Who approved.
-    """
-
-    requested_by: str
-    approved_by: str
-
-    def variables(self) -> dict[str, str]:
-        """Return the variables that tell the program, for the certificate."""
-        return {"CAREOPS_REQUESTED_BY": self.requested_by, "CAREOPS_APPROVED_BY": self.approved_by}
-
-
 class Run:
     """One run, from its jobs' creation to their end.
 
@@ -161,6 +144,7 @@ class Run:
         self._parts = tuple(parts or run_parts(site))
         self._clock = clock or Clock()
         self._before: str | None = None
+        self._until: datetime | None = None
         self.name = jobs.run_name(self._clock.today())
 
     def go(self, step: Step, asked: Asked) -> Outcome:
@@ -174,11 +158,12 @@ class Run:
             OperationError: With `REFRESH_FAILED`; the other jobs are deleted then, and training is what it was.
             KeyboardInterrupt: After deleting the jobs.
         """
-        begin, self._before = self._clock.now(), self._generation()
+        begin, self._before, self._until = self._clock.now(), self._generation(), asked.until
         try:
             for part in self._parts:
                 template = self._template(part)
-                self._cluster.create(part.jobs_path(), jobs.manifest(template, part, self.name, asked.variables()))
+                job = jobs.manifest(template, part, self.name, asked, self._clock.today())
+                self._cluster.create(part.jobs_path(), job)
             states = self._watch(step)
         except BaseException:
             self._take_back()
@@ -324,6 +309,8 @@ class Run:
             pods = self._pods(state.part)
             log = self._log(state.part, pods)
             said = [*jobs.ending(pods), *log] or [state.why or "Kubernetes gives no reason"]
+            if self._until and "deadline" in state.why:
+                said.append(f"it had to end before {self._until:%Y-%m-%d %H:%M} UTC: class hours or a freeze begin")
             told.append((any(FOLLOWS in line for line in log), state.part, said))
         problems = []
         for _, part, said in sorted(told, key=lambda each: each[0]):

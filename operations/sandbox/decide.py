@@ -6,10 +6,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
-from infra.plans.sandbox import COURSE_LENGTH, REASON_LENGTH
+from infra.plans.sandbox import COURSE_LENGTH, GRANTED, REASON_LENGTH
 from operations.errors import Problem
 from operations.sandbox.hours import class_hours, days, fault, frozen, meet
-from operations.sandbox.model import GRANTED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -19,9 +19,6 @@ Object = dict[str, Any]
 YEARS = range(2000, 2200)
 """Years of a class. Dates at either end of the calendar cannot be turned into moments."""
 
-GRANTED: tuple[State, ...] = ("approved", "ready")
-"""States whose class hours are taken."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -90,6 +91,36 @@ def test_who_asked_and_who_approved_is_told_to_the_program_that_signs(cluster):
     assert (values["CAREOPS_REQUESTED_BY"], values["CAREOPS_APPROVED_BY"]) == ("ada", "grace")
     template = cluster.objects[run_parts("riverside")[0].template_path]
     assert '"ada"' not in json.dumps(template["spec"]), "the template says what the schedule's runs say"
+
+
+def test_a_run_that_has_to_end_before_a_class_has_a_shorter_deadline_and_names_its_request(cluster):
+    asked = replace(ASKED, until=NOW + timedelta(minutes=30), request="261201-x7k2p")
+    started(cluster, finished(cluster)).go(Notes(), asked)
+    for name in NAMES:
+        job = cluster.job(name)
+        assert job["spec"]["activeDeadlineSeconds"] == 30 * 60 - 90
+        assert job["metadata"]["annotations"]["careops.io/sandbox-request"] == "261201-x7k2p"
+    template = cluster.objects[run_parts("riverside")[0].template_path]
+    assert template["spec"]["jobTemplate"]["spec"]["activeDeadlineSeconds"] == 6 * 3600
+
+
+def test_a_class_far_away_leaves_the_deadline_of_the_settings(cluster):
+    started(cluster, finished(cluster)).go(Notes(), replace(ASKED, until=NOW + timedelta(days=2)))
+    assert cluster.job(MASK)["spec"]["activeDeadlineSeconds"] == 6 * 3600
+    assert "careops.io/sandbox-request" not in cluster.job(MASK)["metadata"]["annotations"]
+
+
+def test_a_run_that_was_ended_for_a_class_says_so(cluster):
+    def late():
+        all_run(cluster)
+        for name in NAMES:
+            cluster.finish(name, failed=True)
+            cluster.job(name)["status"]["conditions"][0]["message"] = "Job was active longer than specified deadline"
+
+    with pytest.raises(OperationError) as told:
+        started(cluster, late).go(Notes(), replace(ASKED, until=NOW + timedelta(minutes=30)))
+    assert "it had to end before 2026-11-24 12:00 UTC: class hours or a freeze begin" in told.value.problems[0].why
+    assert "training is as it was" in told.value.problems[0].what
 
 
 def test_the_notes_show_what_each_job_is_doing(cluster):
