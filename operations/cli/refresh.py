@@ -51,7 +51,8 @@ def training(
     Shows the plan first. Prod's data is copied into a throw-away PostgreSQL inside prod's isolation, masked while it is
     read, adopted by training's own Odoo and verified; only then it takes the place of training's database, which stays
     for `careops refresh rollback`. When anything fails, or on Ctrl-C, nothing is replaced (exit code 13, or 130).
-    Refused with exit code 9 while another refresh runs.
+    Refused with exit code 9 while another refresh runs, and with 2 in the hours of an approved class, in a release
+    freeze, or so shortly before either that it would last into it.
     """
     import getpass
 

@@ -38,6 +38,7 @@ def fill(
         planning.refuse_unless_ready(cluster, name)
         plan = planning.make_plan(cluster, name, planning.records(_records(current)))
         planning.refuse_without_room(plan, chosen)
+        refuse_closed(current, chosen, plan, asked)
         if plan_only and as_json:
             print_json(plan.as_json())
             return None
@@ -48,6 +49,28 @@ def fill(
         require_consent(chosen.identity, confirm, "replace its data by masked data from prod", no_input=no_input)
         with reporter() as shown:
             return _carry_out(current, cluster, chosen, plan, asked, shown)
+
+
+def refuse_closed(current: Session, chosen: StackSettings, plan: Plan, asked: Asked) -> Asked:
+    """Return who wants the run, with when it has to have ended: class hours or a freeze begin then.
+
+    Raises:
+        OperationError: With `USAGE` in class hours or a freeze, or so shortly before that the run would last into them.
+    """
+    import dataclasses
+    from zoneinfo import ZoneInfo
+
+    from operations.errors import OperationError
+    from operations.exit_codes import ExitCode
+    from operations.sandbox import access, closed
+    from operations.sandbox.store import Store
+
+    now, store = closed.this_moment(), Store(access.api(current, None), chosen.namespace)
+    times = closed.read(store, chosen, now, asked.request)
+    problem = closed.refusal(times, ZoneInfo(chosen.site.time_zone), now, plan.seconds)
+    if problem:
+        raise OperationError(ExitCode.USAGE, problem)
+    return dataclasses.replace(asked, until=closed.begins_next(times, now))
 
 
 def _carry_out(
@@ -65,9 +88,11 @@ def _carry_out(
     with shown.step("Roles in both databases") as step:
         wait_for_roles(cluster, name, step)
     started = datetime.now(UTC).isoformat(timespec="seconds")
+    # Once more: the question may have been answered an hour later, and somebody may have approved a class since.
+    bounded = refuse_closed(current, chosen, plan, asked)
     run = Run(cluster, name)
     with shown.step(f"Refresh {run.name}") as step:
-        outcome = watched(run, lambda: run.go(step, asked))
+        outcome = watched(run, lambda: run.go(step, bounded))
     keep(_records(current), name, outcome, started, plan.source.bytes)
     return run.with_certificate(outcome)
 

@@ -247,7 +247,7 @@ def rebuild(
     current, chosen, desk = session(), chosen_training(site), _desk(site, None)
     wanted = desk.to_rebuild(name)
     approved = wanted.approval.who if wanted.approval else ""
-    asked = Asked(requested_by=wanted.requester, approved_by=approved)
+    asked = Asked(requested_by=wanted.requester, approved_by=approved, request=wanted.id)
     outcome = fill(current, chosen, asked, plan_only=plan_only, confirm=confirm, no_input=no_input, as_json=as_json)
     if outcome is None:
         return

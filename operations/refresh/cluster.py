@@ -77,8 +77,25 @@ class LiveCluster:
         self.api.apply(manifest)
 
     def create(self, path: str, manifest: Object, /) -> None:
-        """Create one object in the collection at a path."""
-        self.api.request("POST", path, body=manifest)
+        """Create one object in the collection at a path.
+
+        Raises:
+            OperationError: With `USAGE`, when an admission policy refuses it, such as the one for class hours.
+        """
+        from toolchain.cluster.errors import ApiRefused
+
+        try:
+            self.api.request("POST", path, body=manifest)
+        except ApiRefused as error:
+            _, denied, why = error.why.partition("denied request: ")
+            if not denied:
+                raise
+            raise failure(
+                ExitCode.USAGE,
+                f"The cluster does not let {manifest['metadata']['name']} begin",
+                why,
+                "see ./careops sandbox list for classes, and `freezes:` in the site's file; run it outside of both",
+            ) from error
 
     def delete(self, path: str, /) -> None:
         """Delete an object with what it made; one that is not there is deleted already."""

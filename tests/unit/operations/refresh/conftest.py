@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from infra.naming import SANDBOX_RULES
 from tests import declared
 
 TODAY = "2026-11-24T11:30:00+00:00"
@@ -32,7 +33,7 @@ class FakeCluster:
         self.on_look(path)
         if path in self.objects:
             return self.objects[path]
-        if path.rsplit("/", 1)[-1] in ("jobs", "pods"):
+        if path.rsplit("/", 1)[-1] in ("jobs", "pods", "sandboxrequests"):
             label = query.get("labelSelector", "").partition("=")[2]
             found = [item for where, item in self.objects.items() if where.startswith(f"{path}/")]
             return {"items": [item for item in found if not label or label in str(item["metadata"].get("labels", {}))]}
@@ -111,5 +112,7 @@ def cluster() -> FakeCluster:
             described = {**template.metadata, "uid": f"uid-{template.metadata['name']}"}
             path = f"/apis/batch/v1/namespaces/{described['namespace']}/cronjobs/{described['name']}"
             made.objects[path] = {"metadata": described, "spec": template.spec}
+    rules = declared.environment("training").named("ConfigMap", SANDBOX_RULES)
+    made.objects[f"/api/v1/namespaces/riverside-training/configmaps/{SANDBOX_RULES}"] = {"data": rules.inputs["data"]}
     with_sizes(made)
     return made

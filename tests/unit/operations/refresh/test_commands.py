@@ -6,6 +6,8 @@ import base64
 import hashlib
 import hmac
 import json
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -18,8 +20,13 @@ from operations.cli.main import main
 from operations.refresh import cluster as clusters
 from operations.refresh import jobs, logins
 from operations.refresh.links import ensure
+from operations.refresh.run import Clock
+from operations.sandbox import access, closed
 from tests import declared
 from tests.unit.operations.refresh.conftest import with_sizes
+
+NOW = datetime(2026, 12, 1, 9, 30, tzinfo=UTC)
+REQUESTS = "/apis/careops.io/v1/namespaces/riverside-training/sandboxrequests"
 
 
 @pytest.fixture
@@ -27,6 +34,8 @@ def at_hand(cluster, monkeypatch, tmp_path):
     """The commands find the cluster in memory, and keep what they keep in a folder of the test."""
     monkeypatch.setenv("CAREOPS_STATE", str(tmp_path / "state"))
     monkeypatch.setattr(clusters, "live_cluster", lambda _session: cluster)
+    monkeypatch.setattr(access, "api", lambda _session, _kubeconfig: cluster)
+    monkeypatch.setattr(closed, "this_moment", lambda: NOW)
     with_sizes(cluster, prod=1 << 30, training=1 << 30)
     return cluster
 
@@ -59,6 +68,66 @@ def test_another_run_refuses_with_the_exit_code_of_a_held_lock(at_hand, capsys):
     at_hand.objects[path] = {"metadata": {"name": "refresh-export-29400180"}, "status": {}}
     assert main(["refresh", "training", "--confirm", "riverside/training"]) == 9
     assert "run 29400180" in capsys.readouterr().err
+    assert at_hand.created == []
+
+
+def keep_class(cluster, begins, ends, name="261201-a", state="approved"):
+    """Keep a class of 1 December 2026 in Paris, where it is 10:30."""
+    hours = {"begins": begins, "ends": ends, "timeZone": "Europe/Paris", "trainees": {"sales": 1}}
+    spec = {"course": "Sales basics", "release": "1", "firstDay": "2026-12-01", "lastDay": "2026-12-01", **hours}
+    moment = {"when": "2026-11-24T11:00:00Z", "why": "because"}
+    states = [("requested", "ada"), *([(state, "grace")] if state != "requested" else [])]
+    history = [{"number": n, "state": each, "who": who, **moment} for n, (each, who) in enumerate(states, start=1)]
+    made = {"metadata": {"name": name, "resourceVersion": "1"}, "spec": spec, "history": history}
+    cluster.objects[f"{REQUESTS}/{name}"] = made
+
+
+def test_a_refresh_in_the_hours_of_an_approved_class_is_refused_and_says_whose_they_are(at_hand, capsys):
+    keep_class(at_hand, "09:00", "12:00")
+    assert main(["refresh", "training", "--confirm", "riverside/training"]) == 2
+    said = capsys.readouterr().err
+    assert said.count("error:") == 1
+    assert "class hours of Sales basics (261201-a), until 2026-12-01 12:00 (Europe/Paris)" in said
+    assert at_hand.created == []
+    assert at_hand.applied == []
+
+
+def test_a_refresh_in_a_freeze_is_refused_and_says_until_when(at_hand, monkeypatch, capsys):
+    monkeypatch.setattr(closed, "this_moment", lambda: datetime(2026, 12, 24, 9, 0, tzinfo=UTC))
+    assert main(["refresh", "training", "--confirm", "riverside/training"]) == 2
+    said = capsys.readouterr().err
+    assert "release freeze 2026-12-21 to 2027-01-03, until 2027-01-04 00:00 (Europe/Paris)" in said
+    assert "Year-end closing" in said
+    assert at_hand.created == []
+
+
+def test_a_refresh_waits_for_no_class_that_nobody_approved(at_hand):
+    keep_class(at_hand, "09:00", "12:00", state="requested")
+    assert main(["refresh", "training", "--plan-only"]) == 0
+    assert at_hand.created == []
+
+
+def test_a_class_that_was_approved_while_somebody_was_asked_for_consent_still_refuses(at_hand, monkeypatch, capsys):
+    monkeypatch.setattr("operations.refresh.run.wait_for_roles", lambda *_: keep_class(at_hand, "09:00", "12:00"))
+    assert main(["refresh", "training", "--confirm", "riverside/training"]) == 2
+    assert "class hours of Sales basics" in capsys.readouterr().err
+    assert at_hand.created == []
+
+
+def test_the_jobs_end_before_the_next_class_begins(at_hand, monkeypatch):
+    monkeypatch.setattr("operations.refresh.run.wait_for_roles", lambda *_: None)
+    monkeypatch.setattr("operations.refresh.run.Clock", partial(Clock, today=lambda: NOW))
+    keep_class(at_hand, "11:30", "12:00")
+    ends_well(at_hand, lambda run: signed(at_hand, run))
+    assert main(["refresh", "training", "--confirm", "riverside/training"]) == 0
+    deadlines = {at_hand.job(name)["spec"]["activeDeadlineSeconds"] for name in at_hand.created}
+    assert deadlines == {3600 - 90}
+
+
+def test_rules_that_cannot_be_read_start_nothing(at_hand, capsys):
+    del at_hand.objects["/api/v1/namespaces/riverside-training/configmaps/sandbox-rules"]
+    assert main(["refresh", "training", "--confirm", "riverside/training"]) == 8
+    assert "sandbox-rules" in capsys.readouterr().err
     assert at_hand.created == []
 
 
