@@ -24,6 +24,7 @@ _DO = {
     certificate.Outcome.TAMPERED: "trust nothing in it; get the file from where the refresh kept it",
     certificate.Outcome.INCOMPLETE: "use the careops that made it",
     certificate.Outcome.FAILED_RUN: "see its findings; training was not replaced by this run",
+    certificate.Outcome.KEY_LEFT: "let nobody into training, who could undo the masking: ./careops refresh rollback",
 }
 
 
