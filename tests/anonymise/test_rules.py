@@ -100,6 +100,11 @@ def test_every_address_of_a_list_is_made_anew(base: Source):
     assert base.one("email", "a@real.org; Bee <b@real.org>", "a@real.org, b@real.org") == [f"{one}, {two}"] * 2
 
 
+def test_a_file_name_keeps_a_known_extension_and_no_name_behind_a_dot(base: Source):
+    made = base.one("filename", "Scan.PDF", "letter J.Smith", "see Dr.Okoye", "x.tar.gz", "Jones.xlsx", "none")
+    assert [re.sub(r"^document-[0-9a-f]{16}", "", name) for name in made] == [".pdf", "", "", ".gz", ".xlsx", ""]
+
+
 def test_logins_that_differ_only_in_case_stay_different(base: Source):
     lower, upper = base.one("login", "bob@real.org", "Bob@real.org")
     (mail,) = base.one("email", "bob@real.org")

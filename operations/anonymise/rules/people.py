@@ -214,8 +214,18 @@ def ip(_: Rule, cell: Cell, at: At) -> str:
     return filled(cell.value, f"CASE WHEN strpos({cell.value},':')>0 THEN '2001:db8::'||{groups} ELSE {four} END")
 
 
+_ENDINGS = "|".join(
+    (
+        "pdf|docx?|dotx?|odt|rtf|txt|md|xlsx?|xlsm|ods|csv|tsv|pptx?|odp|html?|xml|json|ya?ml|log|eml|msg|ics|vcf",
+        "png|jpe?g|gif|webp|svg|bmp|tiff?|heic|ico|dcm|mp[34]|m4a|wav|ogg|mov|avi|webm|zip|gz|tgz|tar|7z|rar",
+        "css|js|py|p7[ms]|pem|crt|dwg|dxf|stl|ttf|woff2?",
+    )
+)
+"""Endings of file names that say what a file is; what else stands behind a dot may be a name: `letter J.Smith`."""
+
+
 def filename(_: Rule, cell: Cell, at: At) -> str:
-    """Return a made file name with the extension of the real one, when it looks like one."""
+    """Return a made file name with the extension of the real one, when it is one that is known."""
     digest = at.scope.digest("filename", cell.value)
-    ending = rf"coalesce(lower(substring({cell.value} from '\.[A-Za-z0-9]{{1,5}}$')),'')"
+    ending = rf"coalesce(substring(lower({cell.value}) from '\.(?:{_ENDINGS})$'),'')"
     return filled(cell.value, f"'document-'||{hexadecimal(digest, 8)}||{ending}")
