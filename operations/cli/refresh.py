@@ -71,37 +71,53 @@ def training(
 
 @app.command()
 def status(site: Site = None, as_json: AsJson = False) -> None:
-    """Show what training holds, and the runs.
+    """Show what training holds, the runs, and what is in their way.
 
-    Those that the cluster still knows: the last two of each kind, and what runs now.
+    Those runs that the cluster still knows: the last two of each kind, what runs now, and what class hours or a freeze
+    kept the schedule from starting within the last hour. A certificate that a scheduled run left in training's database
+    is kept as `careops refresh training` keeps it; exit code 13 when the data has none that is genuine.
     """
     from dataclasses import asdict
 
     from operations.cli.current import session
     from operations.cli.output import print_json, say, table
+    from operations.cli.refreshing import against_now
     from operations.refresh import plan as planning
+    from operations.refresh import stored
     from operations.refresh.cluster import live_cluster
     from operations.refresh.sites import training_of
 
     current = session()
     chosen = training_of(current.paths.root, site)
-    cluster = live_cluster(current)
-    holds = planning.make_plan(cluster, chosen.site.name)
-    states = planning.all_jobs(cluster, chosen.site.name)
+    cluster, name = live_cluster(current), chosen.site.name
+    holds, states = planning.make_plan(cluster, name), planning.all_jobs(cluster, name)
+    missed, (against, _) = planning.left_out(cluster, name), against_now(current, chosen)
     schedule = chosen.site.refresh.schedule if chosen.site.refresh else None
+
+    def certificate() -> str | None:
+        folder = current.paths.state / "evidence"
+        return str(stored.keep(cluster, name, holds.generation, folder)) if holds.generation else None
+
     if as_json:
         runs = [asdict(state) | {"seconds": state.seconds} for state in states]
         base = {"schema": 1, "identity": chosen.identity, "generation": holds.generation or None, "schedule": schedule}
-        print_json({**base, "previous_bytes": holds.previous, "jobs": runs})
+        more = {"against_now": against.what if against else None, "left_out": [asdict(each) for each in missed]}
+        print_json({**base, "previous_bytes": holds.previous, "jobs": runs, **more, "certificate": certificate()})
         return
     made = f"data of run {holds.generation}" if holds.generation else "data that no refresh made"
     back = f"a rollback brings {planning.amount(holds.previous)} back" if holds.previous else "nothing to roll back to"
     say(f"{chosen.identity}: {made}; {back}.")
     say(f"Schedule: {f'{schedule} ({chosen.site.time_zone})' if schedule else 'none; it runs when it is asked for'}.")
+    if missed:
+        say(f"Left out at {missed[0].at}: {missed[0].why}.")
+    if against:
+        say(f"{against.what}.")
     if states:
         table("run", "job", "state", "began", "took", "", rows=[_row(state) for state in _by_run(states)])
     else:
         say("The cluster knows no run.")
+    if found := certificate():
+        say(f"Certificate: {found}")
 
 
 @app.command()

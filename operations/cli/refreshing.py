@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
     from pathlib import Path
 
     from infra.settings import StackSettings
+    from operations.errors import Problem
     from operations.refresh.cluster import Cluster
     from operations.refresh.plan import Plan
     from operations.refresh.run import Asked, Outcome, Run
@@ -58,19 +60,36 @@ def refuse_closed(current: Session, chosen: StackSettings, plan: Plan, asked: As
         OperationError: With `USAGE` in class hours or a freeze, or so shortly before that the run would last into them.
     """
     import dataclasses
-    from zoneinfo import ZoneInfo
 
     from operations.errors import OperationError
     from operations.exit_codes import ExitCode
+
+    problem, until = against_now(current, chosen, plan.seconds, asked.request)
+    if problem:
+        raise OperationError(ExitCode.USAGE, problem)
+    return dataclasses.replace(asked, until=until)
+
+
+def against_now(
+    current: Session, chosen: StackSettings, seconds: float | None = None, own_id: str = ""
+) -> tuple[Problem | None, datetime | None]:
+    """Return what stands against a refresh now, and when the next class hours or freeze begin.
+
+    Args:
+        current: This invocation.
+        chosen: Training's stack.
+        seconds: How long a run may take; None when nobody knows.
+        own_id: The request that it is for.
+    """
+    from zoneinfo import ZoneInfo
+
     from operations.sandbox import access, closed
     from operations.sandbox.store import Store
 
     now, store = closed.this_moment(), Store(access.api(current, None), chosen.namespace)
-    times = closed.read(store, chosen, now, asked.request)
-    problem = closed.refusal(times, ZoneInfo(chosen.site.time_zone), now, plan.seconds)
-    if problem:
-        raise OperationError(ExitCode.USAGE, problem)
-    return dataclasses.replace(asked, until=closed.begins_next(times, now))
+    times = closed.read(store, chosen, now, own_id)
+    zone = ZoneInfo(chosen.site.time_zone)
+    return closed.refusal(times, zone, now, seconds), closed.begins_next(times, now)
 
 
 def _carry_out(

@@ -43,7 +43,7 @@ def keep(folder: Path, site: str, run: str, signed: str, key: str) -> Path:
     """
     from operations.anonymise.page import html
 
-    path = write(folder / f"refresh-{site}-training-{run}.json", f"{signed}\n")
+    path = write(path_of(folder, site, run), f"{signed}\n")
     write(beside(path), key)
     verdict, _ = check(path, beside(path))
     if not verdict.good or verdict.certificate["run"] != run:
@@ -56,6 +56,11 @@ def keep(folder: Path, site: str, run: str, signed: str, key: str) -> Path:
         )
     write(path.with_suffix(".html"), html(json.loads(signed)))
     return path
+
+
+def path_of(folder: Path, site: str, run: str) -> Path:
+    """Return where the certificate of a run is kept."""
+    return folder / f"refresh-{site}-training-{run}.json"
 
 
 def write(path: Path, text: str) -> Path:

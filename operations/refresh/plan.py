@@ -129,6 +129,34 @@ def all_jobs(cluster: Cluster, site: str) -> list[JobState]:
     return found
 
 
+@dataclass(frozen=True, kw_only=True)
+class LeftOut:
+    """A run of the schedule that the cluster did not let begin.
+
+    Attributes:
+        at: When, ISO 8601, UTC.
+        why: Why, for people.
+    """
+
+    at: str
+    why: str
+
+
+def left_out(cluster: Cluster, site: str) -> list[LeftOut]:
+    """Return what the schedule could not start, the newest first: what the cluster remembers, which is an hour."""
+    part = run_parts(site)[-1]
+    about = f"involvedObject.kind=CronJob,involvedObject.name={part.template},reason=FailedCreate"
+    events = (cluster.get(f"/api/v1/namespaces/{part.namespace}/events", fieldSelector=about) or {}).get("items", [])
+    found = [
+        LeftOut(
+            at=event.get("lastTimestamp") or event.get("eventTime") or event["metadata"].get("creationTimestamp", ""),
+            why=event["message"].rpartition("denied request: ")[2],
+        )
+        for event in events
+    ]
+    return sorted(found, key=lambda each: each.at, reverse=True)
+
+
 def make_plan(cluster: Cluster, site: str, records: Sequence[Mapping[str, Any]] = ()) -> Plan:
     """Read what a refresh of a site would do.
 

@@ -10,13 +10,14 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from infra import naming
-from infra.naming import Naming, refresh_namespace
+from infra.naming import Naming
 from operations.errors import OperationError, Problem, failure
 from operations.exit_codes import ExitCode
 from operations.refresh import jobs
 from operations.refresh.evidence import write
 from operations.refresh.jobs import Asked, JobState, Part, Phase, run_parts
 from operations.refresh.plan import generation
+from operations.refresh.stored import public_key
 from toolchain.cluster.errors import ApiUnreachable
 
 if TYPE_CHECKING:
@@ -184,9 +185,7 @@ class Run:
         pods = self._pods(part)
         log = self._cluster.log(part.namespace, _name(pods[-1]), part.template, CERTIFICATE_LINES) if pods else ""
         found = jobs.certificate(log)
-        isolated = refresh_namespace(self._site)
-        path = f"/api/v1/namespaces/{isolated}/configmaps/{naming.REFRESH_EVIDENCE_KEY}"
-        key = ((self._cluster.get(path) or {}).get("data") or {}).get("key.pub.pem", "")
+        key = public_key(self._cluster, self._site)
         if not (found and key):
             raise failure(
                 ExitCode.REFRESH_FAILED,
@@ -194,8 +193,8 @@ class Run:
                 "the adoption's log does not end with it"
                 if key
                 else f"ConfigMap {naming.REFRESH_EVIDENCE_KEY} is gone",
-                f"read it in training's parameter `careops.refresh`; log: ./careops kubectl -n {part.namespace} "
-                f"logs job/{part.job(self.name)}",
+                "get it from training's database: ./careops refresh status; the log: "
+                f"./careops kubectl -n {part.namespace} logs job/{part.job(self.name)}",
             )
         return Outcome(
             run=outcome.run,

@@ -33,7 +33,7 @@ class FakeCluster:
         self.on_look(path)
         if path in self.objects:
             return self.objects[path]
-        if path.rsplit("/", 1)[-1] in ("jobs", "pods", "sandboxrequests"):
+        if path.rsplit("/", 1)[-1] in ("jobs", "pods", "sandboxrequests", "events"):
             label = query.get("labelSelector", "").partition("=")[2]
             found = [item for where, item in self.objects.items() if where.startswith(f"{path}/")]
             return {"items": [item for item in found if not label or label in str(item["metadata"].get("labels", {}))]}
@@ -62,8 +62,8 @@ class FakeCluster:
 
     def ask(self, namespace: str, _database: str, statement: str, /) -> tuple[tuple[str, ...], ...]:
         kinds = {"careops.release": "parameters", "ir_attachment": "files", "pg_database_size": "sizes"}
-        kind = next(name for word, name in kinds.items() if word in statement)
-        return self.rows[namespace, kind]
+        kind = next((name for word, name in kinds.items() if word in statement), "certificate")
+        return self.rows.get((namespace, kind), ()) if kind == "certificate" else self.rows[namespace, kind]
 
     # -- what tests do to it --------------------------------------------------------------------------------------
 

@@ -124,6 +124,27 @@ def test_the_jobs_end_before_the_next_class_begins(at_hand, monkeypatch):
     assert deadlines == {3600 - 90}
 
 
+def test_the_status_says_what_stands_against_a_refresh_and_what_the_schedule_could_not_start(at_hand, capsys):
+    keep_class(at_hand, "09:00", "12:00")
+    with_certificate(at_hand)
+    denied = "Error creating job: jobs.batch x is forbidden: ValidatingAdmissionPolicy 'x' denied request: the reason"
+    for number, message in enumerate(("an older one", denied)):
+        event = {
+            "metadata": {"name": f"e{number}"},
+            "message": message,
+            "lastTimestamp": f"2026-12-01T09:0{number}:00Z",
+        }
+        at_hand.objects[f"/api/v1/namespaces/riverside-training/events/e{number}"] = event
+    assert main(["refresh", "status"]) == 0
+    said = capsys.readouterr().err
+    assert "Left out at 2026-12-01T09:01:00Z: the reason." in said
+    assert "class hours of Sales basics (261201-a), until 2026-12-01 12:00 (Europe/Paris)." in said
+    assert main(["refresh", "status", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [each["why"] for each in found["left_out"]] == ["the reason", "an older one"]
+    assert found["against_now"]
+
+
 def test_rules_that_cannot_be_read_start_nothing(at_hand, capsys):
     del at_hand.objects["/api/v1/namespaces/riverside-training/configmaps/sandbox-rules"]
     assert main(["refresh", "training", "--confirm", "riverside/training"]) == 8
@@ -149,7 +170,14 @@ def _all(stack):
     return AllSettings(platform=load_platform(declared.ROOT), environments=(stack,))
 
 
+def with_certificate(cluster, run="29400180"):
+    """Let training's database hold the certificate of its data, and the cluster the key."""
+    ensure(cluster, "riverside", {})
+    cluster.rows["riverside-training", "certificate"] = ((signed(cluster, run),),)
+
+
 def test_the_status_tells_what_training_holds_and_what_runs(at_hand, capsys):
+    with_certificate(at_hand)
     path = "/apis/batch/v1/namespaces/riverside-refresh/jobs/refresh-mask-29400181"
     status = {"startTime": "2026-11-24T10:00:00Z"}
     at_hand.objects[path] = {"metadata": {"name": "refresh-mask-29400181"}, "status": status}
@@ -159,6 +187,29 @@ def test_the_status_tells_what_training_holds_and_what_runs(at_hand, capsys):
     assert "nothing to roll back to" in said.err
     assert "29400181" in said.out
     assert "running" in said.out
+
+
+def test_the_status_keeps_the_certificate_that_a_scheduled_run_left_in_training(at_hand, tmp_path, capsys):
+    with_certificate(at_hand)
+    assert main(["refresh", "status", "--json"]) == 0
+    kept = json.loads(capsys.readouterr().out)["certificate"]
+    assert Path(kept) == tmp_path / "state" / "evidence" / "refresh-riverside-training-29400180.json"
+    assert main(["refresh", "verify", kept]) == 0
+    at_hand.rows["riverside-training", "certificate"] = ()
+    assert main(["refresh", "status"]) == 0, "what is kept needs no database"
+    assert kept in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("lacks", ["certificate", "key", "its own run"])
+def test_data_without_a_genuine_certificate_is_told_by_the_status(at_hand, capsys, lacks):
+    with_certificate(at_hand, run="29400179" if lacks == "its own run" else "29400180")
+    if lacks == "certificate":
+        at_hand.rows["riverside-training", "certificate"] = ()
+    if lacks == "key":
+        del at_hand.objects["/api/v1/namespaces/riverside-refresh/configmaps/refresh-evidence-key"]
+    for options in ([], ["--json"]):
+        assert main(["refresh", "status", *options]) == 13
+    assert "certificate" in capsys.readouterr().err
 
 
 def test_a_rollback_needs_something_to_put_back(at_hand, capsys):
