@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -17,23 +15,27 @@ from operations.sandbox import person as people
 from operations.sandbox.desk import Desk
 from operations.sandbox.model import Entry, next_entry
 from operations.sandbox.store import Store
-from operations.sandbox.wish import Wish
 from tests import declared
-from toolchain.cluster.errors import ApiRefused
+from tests.plugin.sandbox_requests import (
+    REQUESTS,
+    TRAINING,
+    VERSIONS,
+    being_deleted,
+    desk,
+    guarded,
+    new,
+    refused,
+    store,
+    until,
+    wish,
+    written,
+)
 from toolchain.cluster.kubeapi import KubeApi
 
 pytestmark = pytest.mark.live
 
-TRAINING, DEV = "riverside-training", "riverside-dev"
-REQUESTS = f"/apis/{GROUP}/{VERSION}/namespaces/{TRAINING}/{PLURAL}"
+DEV = "riverside-dev"
 TRAINERS, APPROVERS = "riverside-trainers", "riverside-training-approvers"
-VERSIONS = {
-    "Role": "rbac.authorization.k8s.io/v1",
-    "RoleBinding": "rbac.authorization.k8s.io/v1",
-    "CustomResourceDefinition": "apiextensions.k8s.io/v1",
-    "ValidatingAdmissionPolicy": "admissionregistration.k8s.io/v1",
-    "ValidatingAdmissionPolicyBinding": "admissionregistration.k8s.io/v1",
-}
 
 
 @pytest.fixture(scope="module")
@@ -62,11 +64,6 @@ def admin(control_plane, tmp_path_factory):
     until(lambda: api.get(REQUESTS) is None)
 
 
-def being_deleted(api, namespace):
-    found = api.get(f"/api/v1/namespaces/{namespace}") or {"metadata": {}}
-    return "deletionTimestamp" in found["metadata"]
-
-
 @pytest.fixture(scope="module")
 def people_files(tmp_path_factory):
     return tmp_path_factory.mktemp("people")
@@ -92,82 +89,11 @@ def known(admin, control_plane, people_files):
     return found
 
 
-def guarded(api):
-    """Wait until the API server judges by the guard: it takes a moment to learn of a new one."""
-
-    def refuses():
-        try:
-            api.request("POST", REQUESTS, body=new("somebody else"))
-        except ApiRefused as error:
-            return error.status == 403
-        return False
-
-    until(refuses)
-
-
-def until(holds, seconds=30):
-    deadline = time.monotonic() + seconds
-    while True:
-        with contextlib.suppress(ApiRefused):
-            if holds():
-                return
-        assert time.monotonic() < deadline, "it did not come to that"
-        time.sleep(0.2)
-
-
 @pytest.fixture(autouse=True)
 def no_requests(admin):
     yield
     for each in admin.get(REQUESTS)["items"]:
         admin.delete(f"{REQUESTS}/{each['metadata']['name']}")
-
-
-def store(api):
-    return Store(api, TRAINING)
-
-
-def desk(api):
-    return Desk(store(api))
-
-
-def wish(days=10, **changes):
-    day = (datetime.now(UTC) + timedelta(days=days)).date()
-    first = day if not in_freeze(day) else day + timedelta(days=30)
-    typed = {
-        "first_day": first.isoformat(),
-        "last_day": None,
-        "begins": "09:00",
-        "ends": "12:00",
-        "groups": ["sales=2"],
-    }
-    return Wish(**{"course": "Sales", "reason": "New sales people", **typed, **changes})
-
-
-def in_freeze(day):
-    return any(each.first_day <= day <= each.last_day for each in declared.settings("training").site.freezes)
-
-
-def new(who, **changes):
-    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    entry = {"number": 1, "state": "requested", "who": who, "when": now, "why": "to try it"} | changes
-    hours = {"begins": "09:00", "ends": "12:00", "timeZone": "Europe/Paris", "trainees": {"sales": 1}}
-    days = {"firstDay": "2027-05-03", "lastDay": "2027-05-03"}
-    head = {"apiVersion": f"{GROUP}/{VERSION}", "kind": "SandboxRequest", "metadata": {"generateName": "r-"}}
-    return {**head, "spec": {"course": "x", "release": "19.0", **days, **hours}, "history": [entry]}
-
-
-def refused(call, status=403):
-    with pytest.raises(ApiRefused) as told:
-        call()
-    assert told.value.status == status, told.value.why
-    return told.value.why
-
-
-def written(api, request, state, **changes):
-    """Write an entry as a program other than careops would."""
-    entry = {**next_entry(request, state, "", when=datetime.now(UTC), why="by hand").as_object(), **changes}
-    found = api.get(f"{REQUESTS}/{request.id}")
-    return api.request("PUT", f"{REQUESTS}/{request.id}", body={**found, "history": [*found["history"], entry]})
 
 
 def test_a_trainer_asks_and_a_second_person_approves(known):
