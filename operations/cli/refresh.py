@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from operations.cli.options import AsJson, NoInput
+from operations.cli.options import AsJson, NoInput, PlanOnly
 
 if TYPE_CHECKING:
     from operations.refresh.jobs import JobState
@@ -35,13 +35,11 @@ def register(application: typer.Typer) -> None:
 @app.command()
 def training(
     site: Site = None,
-    plan_only: Annotated[bool, typer.Option("--plan-only", help="Only show what would be done.")] = False,
+    plan_only: PlanOnly = False,
     confirm: Confirm = None,
     approved_by: Annotated[
         str | None,
-        typer.Option(
-            metavar="NAME", help="Who approved it, for the certificate. Default: who asks.", show_default=False
-        ),
+        typer.Option(metavar="NAME", help="Who approved it, for the certificate. Default: you.", show_default=False),
     ] = None,
     no_input: NoInput = False,
     as_json: AsJson = False,
@@ -109,7 +107,7 @@ def status(site: Site = None, as_json: AsJson = False) -> None:
     say(f"{chosen.identity}: {made}; {back}.")
     say(f"Schedule: {f'{schedule} ({chosen.site.time_zone})' if schedule else 'none; it runs when it is asked for'}.")
     if missed:
-        say(f"Left out at {missed[0].at}: {missed[0].why}.")
+        say(f"The schedule could not start one at {missed[0].at}: {missed[0].why}.")
     if against:
         say(f"{against.what}.")
     if states:

@@ -137,7 +137,7 @@ def test_the_status_says_what_stands_against_a_refresh_and_what_the_schedule_cou
         at_hand.objects[f"/api/v1/namespaces/riverside-training/events/e{number}"] = event
     assert main(["refresh", "status"]) == 0
     said = capsys.readouterr().err
-    assert "Left out at 2026-12-01T09:01:00Z: the reason." in said
+    assert "The schedule could not start one at 2026-12-01T09:01:00Z: the reason." in said
     assert "class hours of Sales basics (261201-a), until 2026-12-01 12:00 (Europe/Paris)." in said
     assert main(["refresh", "status", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
@@ -254,6 +254,7 @@ def signed(cluster, run):
         key_destroyed=True,
         rows={"res_partner": 1200},
         columns={"public": 900},
+        rows_by_class={"public": 1200},
         files={"keep": 2},
         verification=Verification(checks=(passed,)),
         requested_by="ada",
