@@ -105,6 +105,25 @@ def test_a_file_name_keeps_a_known_extension_and_no_name_behind_a_dot(base: Sour
     assert [re.sub(r"^document-[0-9a-f]{16}", "", name) for name in made] == [".pdf", "", "", ".gz", ".xlsx", ""]
 
 
+def test_attributes_of_xml_that_people_read_or_reach_somebody_by_go_and_others_stay(base: Source):
+    value = (
+        """<t t-name="x.page"><xpath expr="//a[@name='q']/span" position="inside"><img class="o_x" alt="Portrait of Ada"
+        title='born 4 October' src="/web/image/1"/><a href="mailto:ada@real.org" t-att-title="o.name">Write</a>"""
+        """<a class="b" href='https://x.org/?to=ada@real.org'>Ada</a></xpath></t>"""
+    )
+    (made,) = base.one("filler-xml", value)
+    for part in ("Ada", "ada", "born", "real.org", "mailto", "Write"):
+        assert part not in made
+    for part in (
+        """expr="//a[@name='q']/span\"""",
+        'class="o_x"',
+        'src="/web/image/1"',
+        't-att-title="o.name"',
+        "</xpath></t>",
+    ):
+        assert part in made
+
+
 def test_logins_that_differ_only_in_case_stay_different(base: Source):
     lower, upper = base.one("login", "bob@real.org", "Bob@real.org")
     (mail,) = base.one("email", "bob@real.org")

@@ -10,6 +10,11 @@ from operations.anonymise.rules.lists import FILLER_BLOCK, FILLER_BLOCKS, FILLER
 from operations.anonymise.rules.scope import SETTINGS
 
 _WHITE = r"E' \t\r\n\u00a0'"
+_SHOWN = r"""\s(?:alt|title|placeholder|content|aria-label|aria-description)\s*=\s*(?:"[^"]*"|''[^'']*'')"""
+"""Attributes whose value people read, so that they may name anybody; nothing works worse without one."""
+_ADDRESS = r"(?:mailto:|tel:|sms:|[[:alnum:]._+-]+@[[:alnum:]-]+\.)"
+_REACHED = rf"""\s[[:alnum:]_:.-]+\s*=\s*(?:"[^"]*{_ADDRESS}[^"]*"|''[^'']*{_ADDRESS}[^'']*'')"""
+"""Attributes that hold a way to reach somebody."""
 _FILLER = f"""
 CREATE OR REPLACE FUNCTION pg_temp.careops_latin(size int, start int) RETURNS text LANGUAGE sql STRICT AS $body$
     SELECT convert_from(substr(
@@ -17,9 +22,12 @@ CREATE OR REPLACE FUNCTION pg_temp.careops_latin(size int, start int) RETURNS te
         1 + {FILLER_BLOCK} * (start % {FILLER_BLOCKS}), size), 'UTF8')
     FROM (SELECT current_setting('{SETTINGS}.filler')::bytea f) s
 $body$;
+CREATE OR REPLACE FUNCTION pg_temp.careops_tag(tag text) RETURNS text LANGUAGE sql STRICT AS $body$
+    SELECT regexp_replace(regexp_replace(tag COLLATE "C", '{_SHOWN}', '', 'gi'), '{_REACHED}', '', 'gi')
+$body$;
 CREATE OR REPLACE FUNCTION pg_temp.careops_xml(value text, start int) RETURNS text LANGUAGE sql STRICT AS $body$
     SELECT string_agg(
-        CASE WHEN place > 1 THEN '<' || left(piece, close) ELSE '' END
+        CASE WHEN place > 1 THEN '<' || pg_temp.careops_tag(left(piece, close)) ELSE '' END
         || CASE WHEN btrim(substr(piece, close + 1), {_WHITE}) = '' THEN substr(piece, close + 1)
                 ELSE pg_temp.careops_latin(octet_length(substr(piece, close + 1)), start + place::int) END,
         '' ORDER BY place)

@@ -84,7 +84,7 @@ def _latin(size: str, start: str) -> str:
 
 
 def filler_xml(_: Rule, cell: Cell, __: At) -> str:
-    """Return the document with neutral Latin in place of its texts; elements and attributes stay, comments go."""
+    """Return the document with neutral Latin in place of its texts; elements stay, comments go, of attributes some."""
     value = cell.value
     return filled(value, f"pg_temp.careops_xml({value},octet_length({value})%{FILLER_BLOCKS})")
 

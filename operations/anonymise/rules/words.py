@@ -281,7 +281,13 @@ _ALL = (
         _R,
         "The same for HTML: tags without attributes kept, text replaced, links and images dropped.",
     ),
-    _word("filler-xml", _TEXT, _R, "The same for XML: elements and attributes kept, the text between them replaced."),
+    _word(
+        "filler-xml",
+        _TEXT,
+        _R,
+        "The same for XML: the text between elements replaced; these are kept, without attributes that people read or "
+        "that reach somebody.",
+    ),
     _word(
         *("json-text", _JSON, _R, "An object of texts (by language or by company): each by the rule."),
         parameters=(_P.RULE,),
