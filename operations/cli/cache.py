@@ -6,9 +6,11 @@ from typing import Annotated
 
 import typer
 
-from operations.cli.options import AsJson, NoInput, Yes
+from operations.cli.options import AsJson, NoInput, PlanOnly, Yes
 
-cache = typer.Typer(help="Remove what the cache needs no more.", no_args_is_help=True, rich_markup_mode=None)
+cache = typer.Typer(
+    help="Remove builds and downloads that nobody needs any more.", no_args_is_help=True, rich_markup_mode=None
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -21,10 +23,10 @@ def prune(
     all_unused: Annotated[
         bool,
         typer.Option(
-            "--all-unused", help="Everything that no checkout and no process needs, not only what is 30 days old."
+            "--all-unused", help="Everything that no checkout and no process needs, also what was used within 30 days."
         ),
     ] = False,
-    plan_only: Annotated[bool, typer.Option("--plan", help="Only show what would be removed.")] = False,
+    plan_only: PlanOnly = False,
     yes: Yes = False,
     no_input: NoInput = False,
     as_json: AsJson = False,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from operations.cli.options import AsJson, NoInput, Yes
+from operations.cli.options import AsJson, NoInput, PlanOnly, Yes
 
 if TYPE_CHECKING:
     from operations.down import DownPlan
@@ -28,13 +28,15 @@ def down(
     ] = False,
     confirm: Annotated[
         list[str] | None,
-        typer.Option(metavar="ENV", help="Confirm the loss of this environment's data by its name. Repeatable."),
+        typer.Option(
+            metavar="ENV", help="Confirm the loss of this environment's data by its name; can be given again."
+        ),
     ] = None,
     keep_cache: Annotated[
         bool,
-        typer.Option("--keep-cache/--drop-cache", help="Whether builds and downloads stay for the next up."),
+        typer.Option("--keep-cache/--drop-cache", help="Whether builds and downloads stay for the next `up`."),
     ] = True,
-    plan_only: Annotated[bool, typer.Option("--plan", help="Only show what would be destroyed.")] = False,
+    plan_only: PlanOnly = False,
     yes: Yes = False,
     no_input: NoInput = False,
     as_json: AsJson = False,

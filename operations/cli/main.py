@@ -29,6 +29,7 @@ from operations.cli import (
     test,
     up,
 )
+from operations.cli.options import without_types
 from operations.exit_codes import ExitCode, epilogue
 
 if TYPE_CHECKING:
@@ -38,13 +39,20 @@ if TYPE_CHECKING:
 ABOUT = """Four segregated Odoo environments on Kubernetes, declared with Pulumi.
 
 Start with `careops up`; look with `careops status`; use with `careops open dev`.
-Data goes to stdout, messages to stderr. NO_COLOR is respected.
+`careops COMMAND --help` explains each command. Data goes to stdout, messages to stderr. NO_COLOR is respected.
 """
+
+VARIABLES = """\b
+CAREOPS_STATE     folder of this platform's state; default: .careops in the checkout
+CAREOPS_CACHE     folder of builds and downloads, shared by checkouts; default: ~/.cache/careops
+CAREOPS_API_PORT  port of the embedded cluster's API; default: 16443
+CAREOPS_PERSON    kubeconfig of whoever acts, for `careops sandbox`
+CAREOPS_DEBUG     1 shows the details of a defect in careops"""
 
 app = typer.Typer(
     name="careops",
     help=ABOUT,
-    epilog="Exit codes:\n\n\b\n" + epilogue(),
+    epilog=f"Exit codes:\n\n\b\n{epilogue()}\n\nEnvironment variables:\n\n{VARIABLES}",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -92,7 +100,9 @@ def main(arguments: Sequence[str]) -> int:
 
     current.set(arguments)
     try:
-        code = app(args=list(arguments), prog_name="careops", standalone_mode=False)
+        command = typer.main.get_command(app)
+        without_types(command)
+        code = command(args=list(arguments), prog_name="careops", standalone_mode=False)
     except BaseException as error:
         from operations.cli.failures import report_failure
 

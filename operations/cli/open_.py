@@ -28,7 +28,7 @@ def open_environment(
         ),
     ] = None,
     only_print: Annotated[
-        bool, typer.Option("--print", help="Only print the address and where the log-in is; open nothing.")
+        bool, typer.Option("--print", help="Only print the address and where the login is; open nothing.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:

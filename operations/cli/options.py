@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
-from typer.core import TyperCommand
+from typer.core import TyperArgument, TyperCommand
 
 Environments = Annotated[
     list[str] | None,
@@ -18,10 +18,25 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on
 
 NoInput = Annotated[
     bool,
-    typer.Option("--no-input", help="Never ask; where a confirmation is needed and not given, stop with code 10."),
+    typer.Option("--no-input", help="Never ask; where a confirmation is needed and not given, exit with 10."),
 ]
 
+PlanOnly = Annotated[bool, typer.Option("--plan", "--plan-only", help="Only show what would be done; change nothing.")]
+
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Answer yes to yes/no questions. Names are still asked for.")]
+
+
+def without_types(command: Any) -> None:  # noqa: ANN401 - typer keeps the type of what it builds private
+    """Let the help of a command and of those below it name an argument as `ENV`, not as `ENV <list[str]>`.
+
+    typer adds the Python type to every argument and has no setting for it.
+    """
+    for param in command.params:
+        if isinstance(param, TyperArgument):
+            param.display_type_rich = lambda ctx: None  # noqa: ARG005 - typer gives it by this name
+    for each in getattr(command, "commands", {}).values():
+        without_types(each)
+
 
 PASS_THROUGH = {"help_option_names": []}
 """Settings of commands that hand every argument, `--help` included, to another program."""

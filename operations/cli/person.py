@@ -37,7 +37,7 @@ def person(
     """Give a person access of their own to the embedded cluster.
 
     Writes a kubeconfig (mode 0600) with a certificate that the cluster signed for this name, in the groups that the
-    site's settings name: hand it to that person alone. On a cluster of yours, people have that cluster's own log-in.
+    site's settings name: hand it to that person alone. On a cluster of your own, people log in as that cluster says.
     """
     from datetime import timedelta
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from operations.cli.options import AsJson, NoInput
+from operations.cli.options import AsJson, NoInput, PlanOnly
 from operations.cli.person import chosen_training, person
 from operations.cli.refresh import Confirm, Site
 
@@ -28,7 +28,7 @@ Kubeconfig = Annotated[
     typer.Option(
         metavar="FILE",
         envvar="CAREOPS_PERSON",
-        help="Whose access to act with. Default: this platform's administrator.",
+        help="Act with this person's access. Default: the platform's administrator.",
         show_default=False,
     ),
 ]
@@ -67,7 +67,7 @@ def request(
 
     Days and hours are those of the site's time zone. Refused, with every reason at once and exit code 2: what is in the
     past, too long, in a release freeze, in the hours of another approved class, or unknown to training. Exit code 14
-    for who may not ask.
+    when you may not ask.
     """
     from operations.cli.output import print_json, say
     from operations.sandbox.decide import describe
@@ -93,19 +93,19 @@ def request(
 
 @app.command()
 def approve(name: Id, why: Why = "", site: Site = None, kubeconfig: Kubeconfig = None, as_json: AsJson = False) -> None:
-    """Approve a request of somebody else's.
+    """Approve somebody else's request.
 
-    Its hours are judged again and taken. Exit code 14 for who asked themselves, or is no approver; 9 when somebody else
-    changed it, or another class got the hours, at the same moment.
+    Its hours are judged again and taken. Exit code 14 when you asked for it yourself, or are no approver; 9 when
+    somebody else changed it, or another class got the hours, at the same moment.
     """
     _decided(_desk(site, kubeconfig).approve(name, why), as_json=as_json)
 
 
 @app.command()
 def reject(name: Id, why: Why, site: Site = None, kubeconfig: Kubeconfig = None, as_json: AsJson = False) -> None:
-    """Reject a request of somebody else's.
+    """Reject somebody else's request.
 
-    Exit code 14 for who asked themselves, or is no approver.
+    Exit code 14 when you asked for it yourself, or are no approver.
     """
     _decided(_desk(site, kubeconfig).reject(name, why), as_json=as_json)
 
@@ -114,7 +114,7 @@ def reject(name: Id, why: Why, site: Site = None, kubeconfig: Kubeconfig = None,
 def withdraw(name: Id, why: Why, site: Site = None, kubeconfig: Kubeconfig = None, as_json: AsJson = False) -> None:
     """Withdraw your request; its hours are free again.
 
-    An approver may withdraw it as well, and an approved one too. Exit code 14 for anybody else.
+    An approved one too; an approver may withdraw anybody's. Exit code 14 when it is not yours and you are no approver.
     """
     _decided(_desk(site, kubeconfig).withdraw(name, why), as_json=as_json)
 
@@ -228,7 +228,7 @@ def expire(site: Site = None, kubeconfig: Kubeconfig = None, as_json: AsJson = F
 def rebuild(
     name: Id,
     site: Site = None,
-    plan_only: Annotated[bool, typer.Option("--plan-only", help="Only show what would be done.")] = False,
+    plan_only: PlanOnly = False,
     confirm: Confirm = None,
     no_input: NoInput = False,
     as_json: AsJson = False,

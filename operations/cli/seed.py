@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from operations.cli.options import AsJson, NoInput, OneEnvironment, Yes
+from operations.cli.options import AsJson, NoInput, OneEnvironment, PlanOnly, Yes
 
 if TYPE_CHECKING:
     from operations.environments import Environment
@@ -42,7 +42,7 @@ def seed(
             metavar="FILE", help="Write every personal value that is planted to this file, for its owner only."
         ),
     ] = None,
-    plan_only: Annotated[bool, typer.Option("--plan-only", help="Only show what would be made.")] = False,
+    plan_only: PlanOnly = False,
     yes: Yes = False,
     no_input: NoInput = False,
     as_json: AsJson = False,

@@ -19,7 +19,10 @@ def check_everything(
     fast: Annotated[
         bool, typer.Option("--fast", help="Only checks and tests that need no platform: under two minutes.")
     ] = False,
-    full: Annotated[bool, typer.Option("--full", help="The whole of every matrix instead of a sample.")] = False,
+    full: Annotated[
+        bool,
+        typer.Option("--full", help="The whole of every matrix instead of a sample; more than an hour on 2 cores."),
+    ] = False,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the test platform running, to look into it.")] = False,
     as_json: AsJson = False,
 ) -> None:

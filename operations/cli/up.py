@@ -50,21 +50,23 @@ def up(
         str | None,
         typer.Option(
             metavar="CLASS",
-            help="With --context: storage class for volumes of one node. Default: the cluster's own default.",
+            help="With --context: storage class for volumes of one node. Default: that cluster's default class.",
             show_default=False,
         ),
     ] = None,
     shared_class: Annotated[
         str | None,
         typer.Option(
-            metavar="CLASS", help="With --context: storage class for volumes of several nodes.", show_default=False
+            metavar="CLASS",
+            help="With --context: storage class for volumes that several nodes share.",
+            show_default=False,
         ),
     ] = None,
     refresh: Annotated[
         bool,
         typer.Option(
             "--refresh",
-            help="Compare with what really is in the cluster first, and mend what somebody changed or deleted there.",
+            help="Compare with what is in the cluster first, and mend what somebody changed or deleted there.",
         ),
     ] = False,
     as_json: AsJson = False,
@@ -73,9 +75,9 @@ def up(
 ) -> None:
     """Start the platform and environments.
 
-    From an empty machine, or only what is missing. Validates all settings and the machine before anything is
-    touched, then gets the toolchain, builds the images,
-    starts the cluster, deploys with Pulumi and the policy pack, and waits until every log-in page answers.
+    Does everything on an empty machine, and only what is missing after that. Validates all settings and the machine
+    before anything is touched, then gets the toolchain, builds the images, starts the cluster, deploys with Pulumi and
+    the policy pack, and waits until every login page answers.
     """
     from operations.cache import tidied
     from operations.cli.current import session
