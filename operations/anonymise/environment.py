@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from operations.anonymise import faults
 from operations.anonymise.outcome import Refused
 from operations.anonymise.sessions import Endpoint
 
@@ -17,6 +18,12 @@ if TYPE_CHECKING:
 
 WAIT_SECONDS = 3600.0
 """How long a partner that was never there is waited for when the pod does not say."""
+
+_SERVERS = {
+    "CAREOPS_SOURCE": faults.PROD,
+    "CAREOPS_ISOLATED": faults.ISOLATED,
+    "CAREOPS_TARGET": faults.TRAINING,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,13 +80,14 @@ def endpoint(environ: Mapping[str, str], name: str) -> Endpoint:
     if "password" in parts:
         raise _unusable(name, "it holds a password; the password is in a file of its own")
     file = environ.get(f"{name}_PASSWORD_FILE", "")
-    return Endpoint(conninfo=text, password=secret_file(f"{name}_PASSWORD_FILE", Path(file)) if file else "")
+    password = secret_file(f"{name}_PASSWORD_FILE", Path(file)) if file else ""
+    return Endpoint(conninfo=text, password=password, server=_SERVERS.get(name, ""))
 
 
 def within(server: Endpoint, database: str, *, role: str = "") -> Endpoint:
     """Return a database of the same server, with sessions that act as another role from their start."""
     options = {"options": f"-c role={role}"} if role else {}
-    return Endpoint(conninfo=make_conninfo(server.conninfo, dbname=database, **options), password=server.password)
+    return replace(server, conninfo=make_conninfo(server.conninfo, dbname=database, **options))
 
 
 def required(environ: Mapping[str, str], name: str) -> str:

@@ -19,10 +19,33 @@ _SAFE = re.compile(
     r"|must be (?:owner of|member of|able to|superuser)[^:]*"
     r"|could not extend file|No space left on device|out of (?:shared )?memory"
     r"|connection to server[^:]* failed|server closed the connection unexpectedly"
+    r"|terminating connection due to [a-z ]+|the database system is [a-z ]+|could not read from input file: end of file"
+    r"|input file is too short"
     r"|server version[^;]*|aborting because of server version mismatch"
     r")"
 )
 """Messages of PostgreSQL that name objects and never quote a value; everything else is withheld."""
+
+PROD, ISOLATED, TRAINING = "prod's PostgreSQL", "the isolated PostgreSQL", "training's PostgreSQL"
+"""The servers of a run, as messages call them."""
+
+_ROOM = {
+    PROD: "give prod more room: database.storage in Pulumi.prod.yaml",
+    ISOLATED: "give the isolated copy more room: refresh.sizes.isolated_storage in the site's file",
+    TRAINING: "give training more room: database.storage in Pulumi.training.yaml",
+}
+_FULL, _NO_MEMORY = "53100", "53200"
+_LOST = ("08", "57P01", "57P02", "57P03", "57P05")
+"""Beginnings of the SQLSTATEs of a session that ended, or never began, because of its server."""
+
+_SERVER_FULL = re.compile(r"(?:ERROR|FATAL|PANIC): [^\n]*No space left on device")
+_PROGRAM_FULL = "No space left on device"
+_PROGRAM_LOST = re.compile(
+    r"server closed the connection unexpectedly|terminating connection due to|connection to server[^:]* failed"
+    r"|the database system is |no connection to the server|connection not open"
+)
+STARVED = re.compile(r"could not read from input file: end of file|input file is too short")
+"""What pg_restore says when the program that feeds it ended too early."""
 
 
 class TransferError(Exception):
@@ -32,23 +55,29 @@ class TransferError(Exception):
         step: What was done: "check", "read schema", "create tables", "copy", "constraints", "sequences" or "analyze".
         table: The table, or empty.
         row: The row's number in the order it was sent, or None.
+        lost: A server ended, or could not be reached.
     """
 
-    def __init__(self, step: str, what: str, action: str, *, table: str = "", row: int | None = None) -> None:
-        self.step, self.table, self.row = step, table, row
+    def __init__(
+        self, step: str, what: str, action: str, *, table: str = "", row: int | None = None, lost: bool = False
+    ) -> None:
+        self.step, self.table, self.row, self.lost = step, table, row, lost
         where = f" of {table}" if table else ""
         line = f", row {row}" if row is not None else ""
         super().__init__(f"{step}{where}{line}: {what}; {action}")
 
 
-def of_database(step: str, error: psycopg.Error, *, table: str = "", action: str = "") -> TransferError:
+def of_database(
+    step: str, error: psycopg.Error, *, table: str = "", action: str = "", server: str = ""
+) -> TransferError:
     """Return the error to raise for one of psycopg, without PostgreSQL's message, detail and context.
 
     Args:
         step: What was done.
         error: What psycopg raised; raise the result ``from None``, as a chained error is printed whole.
         table: The table at hand.
-        action: What to do about it.
+        action: What to do about it, where the error itself does not tell.
+        server: Which server it came from: `PROD`, `ISOLATED` or `TRAINING`; empty when that is not known.
     """
     found = _LINE.search(error.diag.context or "")
     row = int(found.group(1)) if found else None
@@ -56,17 +85,53 @@ def of_database(step: str, error: psycopg.Error, *, table: str = "", action: str
     name += f" in column {error.diag.column_name}" if error.diag.column_name else ""
     state = f" (SQLSTATE {error.sqlstate})" if error.sqlstate else ""
     safe = safe_part(str(error)) if not error.sqlstate else ""
-    what = f"PostgreSQL reports {type(error).__name__}{name}{state}" + (f": {safe}" if safe else "")
-    return TransferError(
-        step, what, action or "correct the rule of the column, or the row in the source", table=table, row=row
-    )
+    what = f"{server or 'PostgreSQL'} reports {type(error).__name__}{name}{state}" + (f": {safe}" if safe else "")
+    is_lost = lost(error)
+    if error.sqlstate == _FULL:
+        what, action = f"{what}: its volume is full", _more_room(server)
+    elif error.sqlstate == _NO_MEMORY:
+        what, action = f"{what}: it has not enough memory", f"give {server or 'it'} more memory, and start a new run"
+    elif is_lost:
+        what, action = f"{what}: it ended, or ended the session", action or _see_server(server)
+    action = action or "correct the rule of the column, or the row in the source"
+    return TransferError(step, what, action, table=table, row=row, lost=is_lost)
 
 
-def of_program(step: str, program: str, status: int, output: str) -> TransferError:
-    """Return the error for a program of PostgreSQL that failed, with only those lines that quote no value."""
+def lost(error: psycopg.Error) -> bool:
+    """Return whether an error says that the server is gone, and nothing about what it was asked."""
+    if error.sqlstate:
+        return error.sqlstate.startswith(_LOST)
+    return any(kind.__name__ in {"OperationalError", "InterfaceError"} for kind in type(error).__mro__)
+
+
+def of_program(step: str, program: str, status: int, output: str, *, server: str = "") -> TransferError:
+    """Return the error for a program of PostgreSQL that failed, with only those lines that quote no value.
+
+    Args:
+        step: What was done.
+        program: Which program.
+        status: What it ended with.
+        output: What it said.
+        server: Which server it talked to; see `of_database`.
+    """
     said = list(dict.fromkeys(found.group(0) for found in _SAFE.finditer(output)))
     what = f"{program} ended with {status}" + (f": {'; '.join(said[:5])}" if said else "; its messages may hold values")
+    if _SERVER_FULL.search(output):
+        return TransferError(step, f"{what}: the volume of {server or 'PostgreSQL'} is full", _more_room(server))
+    if _PROGRAM_FULL in output:
+        return TransferError(step, f"{what}: the pod's /tmp is full", "report this: the schema alone is kept there")
+    if _PROGRAM_LOST.search(output):
+        what = f"{what}: {server or 'PostgreSQL'} ended, or ended the session"
+        return TransferError(step, what, _see_server(server), lost=True)
     return TransferError(step, what, "correct the rule of the column that the named object is about")
+
+
+def _more_room(server: str) -> str:
+    return f"{_ROOM.get(server, 'give that volume more room')}; then start a new run"
+
+
+def _see_server(server: str) -> str:
+    return f"see why {server or 'the server'} ended, and start a new run"
 
 
 def safe_part(message: str) -> str:

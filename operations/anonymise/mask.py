@@ -16,13 +16,14 @@ from operations.anonymise.catalogue.propose import proposals
 from operations.anonymise.faults import TransferError
 from operations.anonymise.marks import DATABASE, Program, Step
 from operations.anonymise.model import Action
-from operations.anonymise.outcome import Failed, RefreshError, Refused, told
+from operations.anonymise.outcome import Failed, RefreshError, Refused, Unavailable, told
 from operations.anonymise.rules.compile import Run, compile_tables, session_settings
 from operations.anonymise.rules.grammar import parse
 from operations.anonymise.rules.key import RunKey
 from operations.anonymise.schema import read_schema
 from operations.anonymise.transfer import transfer
-from operations.anonymise.waiting import Patience, Seen, wait_for
+from operations.anonymise.verify.quasi import unknown
+from operations.anonymise.waiting import PAUSE_SECONDS, Patience, Seen, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -35,11 +36,14 @@ if TYPE_CHECKING:
     from operations.anonymise.sessions import Endpoint
     from operations.anonymise.target import Target
     from operations.anonymise.transfer import Result, Tools
+    from operations.anonymise.verify.quasi import QuasiSet
 
 SOURCE_DATABASE = "source"
 MOST_JOBS = 4
 """Tables that are copied at a time at most; each takes a session and 64 MB of sorting memory on either side."""
 _MISFITS_TOLD = 50
+_BACK_SECONDS = 30.0
+"""How long a server that ended may take to be back for the target to be dropped at once."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,6 +116,8 @@ class Mask:
         tools: PostgreSQL's programs.
         step: Told before each step; for the log.
         patience: How partners are waited for.
+        k: How many people at least share what the rule `shared` lets stay.
+        sets: Sets of quasi-identifiers that the site declares.
         key: The run's key; it is overwritten when the data are in the target.
     """
 
@@ -123,6 +129,8 @@ class Mask:
     tools: Tools
     step: Callable[[str], None]
     patience: Patience
+    k: int = 5
+    sets: Sequence[QuasiSet] = ()
     key: RunKey = field(default_factory=RunKey, repr=False)
 
     def go(self) -> None:
@@ -155,7 +163,7 @@ class Mask:
         catalogue = load(self.catalogues)
         with self.isolated.connect() as source:
             schema = read_schema(source)
-            refuse_unclassified(compare(schema, catalogue), schema)
+            refuse_unclassified(compare(schema, catalogue), schema, unknown(self.sets, schema))
             self.step("canaries")
             self.parts.plant(source, schema)
             self.step("files")
@@ -163,7 +171,7 @@ class Mask:
             country = _country(source)
         fingerprint = self.key.fingerprint()
         try:
-            transferred = self._transfer(Run(schema=schema, catalogue=catalogue, country=country))
+            transferred = self._transfer(Run(schema=schema, catalogue=catalogue, country=country, k=self.k))
         finally:
             self.key.destroy()
         masked = Masked(
@@ -229,21 +237,32 @@ class Mask:
     def _give_up(self, error: RefreshError) -> None:
         """Let adopt know why there is nothing to wait for, and drop what nobody may use."""
         self.step("give up: drop the target")
-        try:
-            with self.target.database.connect() as marked:
-                marks.write(marked, Step.FAILED, self.pod.run, {"why": error.what, "by": Program.MASK})
-            self.target.drop()
-        except (TransferError, psycopg.Error) as left:
-            self.step(f"the target stays until the next run drops it: {told(left).why}")
+        deadline = self.patience.clock() + min(self.patience.gone, _BACK_SECONDS)
+        while True:
+            try:
+                with self.target.database.connect() as marked:
+                    marks.write(marked, Step.FAILED, self.pod.run, {"why": error.what, "by": Program.MASK})
+                return self.target.drop()
+            except (TransferError, psycopg.Error) as left:
+                why = told(left)
+            if not isinstance(why, Unavailable) or self.patience.clock() >= deadline:
+                return self.step(f"the target stays until the next run drops it: {why.why}")
+            # A server that was killed is back in seconds, and the room that the target takes may be all it lacks.
+            self.patience.pause(PAUSE_SECONDS)
 
 
-def refuse_unclassified(comparison: Comparison, schema: Schema) -> None:
-    """Stop a run whose schema the catalogue does not cover.
+def refuse_unclassified(comparison: Comparison, schema: Schema, unknown_sets: Sequence[str] = ()) -> None:
+    """Stop a run whose schema the catalogue does not cover, or whose settings name what the schema does not have.
+
+    Args:
+        comparison: Of the catalogue with the schema.
+        schema: The live one.
+        unknown_sets: What the site's sets of quasi-identifiers name and the schema lacks: `quasi.unknown`.
 
     Raises:
-        Refused: With the lines to review and add, as proposed.
+        Refused: With the lines to review and add, as proposed, and everything else at once.
     """
-    if comparison.usable:
+    if comparison.usable and not unknown_sets:
         return
     tables, columns = proposals(comparison, schema)
     misfits = [str(misfit) for misfit in comparison.misfits]
@@ -251,8 +270,15 @@ def refuse_unclassified(comparison: Comparison, schema: Schema) -> None:
         "tables nobody has listed; proposed lines": [table_line(line) for line in tables],
         "columns nobody has classified; proposed lines": [column_line(line) for line in columns],
         "rules that cannot hold": misfits[:_MISFITS_TOLD],
+        "sets of refresh.quasi_identifiers that cannot be checked": list(unknown_sets),
     }
     why = "\n".join("\n    ".join((f"{title}:", *lines)) for title, lines in parts.items() if lines)
+    if comparison.usable:
+        raise Refused(
+            "the site's settings name columns that production does not have",
+            why=why,
+            action="correct refresh.quasi_identifiers in the site's file, run careops up, and start a new run",
+        )
     raise Refused(
         "the catalogue does not cover production's schema",
         why=why,

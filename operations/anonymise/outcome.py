@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import traceback
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ WAITED = 75
 REFUSED = 78
 """Nothing is gained by another run before a person has acted (EX_CONFIG)."""
 
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 _REPORT = "report this line; the message is withheld because it may quote data"
 
 
@@ -80,7 +82,8 @@ def told(error: BaseException) -> RefreshError:
         return error
     match error:
         case TransferError():
-            return Failed(f"the step {error.step} failed", why=str(error), action="see the reason; start a new run")
+            kind = Unavailable if error.lost else Failed
+            return kind(f"the step {error.step} failed", why=str(error), action="see the reason; start a new run")
         case CatalogueError() | CompileError():
             return Refused(
                 "the catalogue cannot be used", why=str(error), action="correct these lines and start a new run"
@@ -89,16 +92,25 @@ def told(error: BaseException) -> RefreshError:
             return _of_database(error)
         case KeyboardInterrupt() | SystemExit():
             return Failed("the program was told to stop", why=type(error).__name__, action="start a new run")
+    return _unforeseen(error)
+
+
+def _unforeseen(error: BaseException) -> RefreshError:
+    if isinstance(error, OSError) and error.errno in _NO_ROOM:
+        why = f"{error.strerror} {_place(error)}"
+        return Failed("a volume of the pod is full", why=why, action="give it more room, and start a new run")
     # The name of a file may be anything; what the system says of it is not.
     said = f": {error.strerror}" if isinstance(error, OSError) and error.strerror else ""
     return Failed("an unforeseen error", why=f"{type(error).__name__}{said} {_place(error)}", action=_REPORT)
 
 
 def _of_database(error: psycopg.Error) -> RefreshError:
-    why = f"{of_database('talking to PostgreSQL', error, action=f'it came {_place(error)}')}"
-    if isinstance(error, psycopg.OperationalError) and not error.sqlstate:
-        return Unavailable("a database cannot be reached", why=why, action="see the PostgreSQL servers' state")
-    return Failed("PostgreSQL did not do what was asked", why=why, action=_REPORT)
+    found = of_database("talking to PostgreSQL", error, action=f"it came {_place(error)}")
+    if found.lost:
+        action = "see the PostgreSQL servers' state, and start a new run"
+        return Unavailable("a database cannot be reached", why=str(found), action=action)
+    action = "see the reason; start a new run" if (error.sqlstate or "").startswith("53") else _REPORT
+    return Failed("PostgreSQL did not do what was asked", why=str(found), action=action)
 
 
 def _place(error: BaseException) -> str:

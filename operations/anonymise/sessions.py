@@ -69,10 +69,12 @@ class Endpoint:
     Attributes:
         conninfo: How libpq reaches it, without a password.
         password: Handed over in memory or the environment of a child, never in an argument; empty for none.
+        server: What messages call its server: see `faults`.
     """
 
     conninfo: str
     password: str = field(default="", repr=False)
+    server: str = ""
 
     def connect(self) -> psycopg.Connection[Any]:
         """Return an autocommit connection.
@@ -83,7 +85,8 @@ class Endpoint:
         try:
             return psycopg.connect(self.conninfo, autocommit=True, password=self.password or None)
         except psycopg.Error as error:
-            raise of_database("connect", error, action="check that the database runs and lets this role in") from None
+            action = "check that the database runs and lets this role in"
+            raise of_database("connect", error, action=action, server=self.server) from None
 
     def with_options(self, options: Mapping[str, str]) -> str:
         """Return the conninfo with session settings beside those that it has."""
@@ -151,7 +154,8 @@ def reader(source: Endpoint, secrets: Mapping[str, str], snapshot: str = "") -> 
             connection.execute(f"SET TRANSACTION SNAPSHOT '{snapshot}'".encode())
     except psycopg.Error as error:
         connection.close()
-        raise of_database("check", error, action="give the role the right to make temporary objects") from None
+        action = "give the role the right to make temporary objects"
+        raise of_database("check", error, action=action, server=source.server) from None
     except BaseException:
         connection.close()
         raise
@@ -169,5 +173,5 @@ def writer(target: Endpoint) -> psycopg.Connection[Any]:
         configure(connection, _WRITING)
     except psycopg.Error as error:
         connection.close()
-        raise of_database("check", error) from None
+        raise of_database("check", error, server=target.server) from None
     return connection

@@ -8,14 +8,14 @@ import re
 import signal
 import subprocess
 import tempfile
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC
 from typing import IO, TYPE_CHECKING, Any
 
 from psycopg.conninfo import conninfo_to_dict
 
-from operations.anonymise.faults import of_program
+from operations.anonymise.faults import STARVED, of_program
 from operations.anonymise.outcome import Refused
 from operations.anonymise.source import Facts, StoredFile
 
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 IDENTITY_FILE = ".careops-identity"
 """The filestore's mark: odoo-image/guard/careops_odoo/identity.py."""
-NO_FILES = "EMPTY"
 
 _DUMP = (
     *("--format=custom", "--compress=none", "--no-owner", "--no-privileges", "--no-comments"),
@@ -65,7 +64,8 @@ class LiveSnapshot:
     def open(self) -> Generator[OpenedSnapshot]:
         """Hold a snapshot; see `Source.open`."""
         self._check_filestore()
-        with self.database.connect() as connection:
+        # Nothing is written, so there is nothing to commit: a source that ends after the last row spoils no export.
+        with closing(self.database.connect()) as connection:
             for patient in ("statement_timeout", "idle_in_transaction_session_timeout", "transaction_timeout"):
                 connection.execute("SELECT set_config(%s, '0', false)", (patient,))
             connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
@@ -119,7 +119,7 @@ class OpenedSnapshot:
         dump = ["pg_dump", *_DUMP, f"--snapshot={self.name}", f"--dbname={live.conninfo}"]
         options = {"synchronous_commit": "off", "maintenance_work_mem": "256MB"}
         restore = ["pg_restore", *_RESTORE, f"--dbname={isolated.with_options(options)}"]
-        pipe(self.origin.tools, (dump, live.password), (restore, isolated.password))
+        pipe(self.origin.tools, (dump, live), (restore, isolated))
 
     def files(self) -> Iterator[StoredFile]:
         """Yield the files that rows of the snapshot name."""
@@ -134,12 +134,12 @@ class OpenedSnapshot:
                     yield StoredFile(store_fname=name, place=store / name)
 
 
-def pipe(tools: Tools, left: tuple[Sequence[str], str], right: tuple[Sequence[str], str]) -> None:
+def pipe(tools: Tools, left: tuple[Sequence[str], Endpoint], right: tuple[Sequence[str], Endpoint]) -> None:
     """Run two programs, the first one's output being the other's input.
 
     Args:
         tools: How programs are run.
-        left: Command line and password of the first.
+        left: Command line of the first, and the database it talks to.
         right: Those of the second.
 
     Raises:
@@ -160,23 +160,32 @@ def pipe(tools: Tools, left: tuple[Sequence[str], str], right: tuple[Sequence[st
             _end(first)
             _end(second)
             raise
-        # Whichever failed first makes the other fail too; the second's message says more when both did.
-        for status, (argv, _), said in ((statuses[0], right, said_right), (statuses[1], left, said_left)):
-            if status:
-                said.seek(0)
-                raise of_program("load the source", argv[0], status, said.read())
+        texts = [_read(said) for said in (said_left, said_right)]
+    # Whichever failed first makes the other fail too; the second's message says more when both did, unless all it
+    # says is that the first one's output ended.
+    told = [(right, statuses[0], texts[1]), (left, statuses[1], texts[0])]
+    if statuses[1] and STARVED.search(texts[1]):
+        told.reverse()
+    for (argv, endpoint), status, text in told:
+        if status:
+            raise of_program("load the source", argv[0], status, text, server=endpoint.server)
+
+
+def _read(file: IO[str]) -> str:
+    file.seek(0)
+    return file.read()
 
 
 def _start(
     tools: Tools,
-    program: tuple[Sequence[str], str],
+    program: tuple[Sequence[str], Endpoint],
     *,
     stderr: IO[str],
     stdin: IO[bytes] | None = None,
     stdout: int | None = None,
 ) -> subprocess.Popen[bytes]:
-    argv, password = program
-    environment: Mapping[str, str] = {**os.environ, **({"PGPASSWORD": password} if password else {})}
+    argv, endpoint = program
+    environment: Mapping[str, str] = {**os.environ, **({"PGPASSWORD": endpoint.password} if endpoint.password else {})}
     return subprocess.Popen(
         tools.command(argv),
         env=environment,

@@ -55,16 +55,16 @@ class Tools:
         name = "careops-schema.dump"
         return self.folder / name, f"{self.seen_as or self.folder}/{name}"
 
-    def run(self, step: str, argv: Sequence[str], password: str) -> None:
-        """Run a program to its end.
+    def run(self, step: str, argv: Sequence[str], endpoint: Endpoint) -> None:
+        """Run a program to its end, with an endpoint's password.
 
         Raises:
             TransferError: It failed; of its messages only what names objects is told.
         """
-        environment = {**os.environ, **({"PGPASSWORD": password} if password else {})}
+        environment = {**os.environ, **({"PGPASSWORD": endpoint.password} if endpoint.password else {})}
         done = subprocess.run(self.command(argv), capture_output=True, text=True, check=False, env=environment)
         if done.returncode:
-            raise of_program(step, argv[0], done.returncode, done.stderr + done.stdout)
+            raise of_program(step, argv[0], done.returncode, done.stderr + done.stdout, server=endpoint.server)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,10 +151,10 @@ def transfer(
         snapshot = _value(keeper, "SELECT pg_export_snapshot()")
         dump = ["pg_dump", *_DUMP, f"--snapshot={snapshot}", f"--file={seen}", f"--dbname={source.conninfo}"]
         try:
-            step("read schema", lambda: tools.run("read schema", dump, source.password))
+            step("read schema", lambda: tools.run("read schema", dump, source))
             step("create tables", lambda: _restore(tools, target, seen, "--section=pre-data", "--transaction-size=200"))
             parts = _parts(keeper, plans, jobs)
-            step("copy", lambda: _copy_all(read, target, parts, progress, jobs))
+            step("copy", lambda: _copy_all(read, (source, target), parts, progress, jobs))
             _prove_split(keeper, parts, progress.rows)
             step("sequences", lambda: _sequences(keeper, target))
             step("constraints", lambda: _restore(tools, target, seen, "--section=post-data", f"--jobs={jobs}"))
@@ -179,7 +179,7 @@ def _restore(tools: Tools, target: Endpoint, archive: str, *options: str) -> Non
     conninfo = target.with_options({"synchronous_commit": "off", "maintenance_work_mem": "512MB"})
     step = "constraints" if "--section=post-data" in options else "create tables"
     argv = ["pg_restore", "--no-owner", "--exit-on-error", *options, f"--dbname={conninfo}", archive]
-    tools.run(step, argv, target.password)
+    tools.run(step, argv, target)
 
 
 def _parts(keeper: psycopg.Connection[Any], plans: Sequence[SelectPlan], jobs: int) -> list[_Part]:
@@ -208,7 +208,7 @@ def _parts(keeper: psycopg.Connection[Any], plans: Sequence[SelectPlan], jobs: i
 
 def _copy_all(
     read: Callable[[], psycopg.Connection[Any]],
-    target: Endpoint,
+    ends: tuple[Endpoint, Endpoint],
     parts: Sequence[_Part],
     progress: _Progress,
     jobs: int,
@@ -219,10 +219,11 @@ def _copy_all(
 
     def work() -> None:
         try:
-            with read() as reading, sessions.writer(target) as writing:
+            with read() as reading, sessions.writer(ends[1]) as writing:
+                pair = _Pair(reading=reading, writing=writing, source=ends[0].server, target=ends[1].server)
                 while not progress.stopped.is_set():
                     part = waiting.get_nowait()
-                    progress.add(part.plan.table, _copy(reading, writing, part, progress.stopped))
+                    progress.add(part.plan.table, _copy(pair, part, progress.stopped))
         except queue.Empty:
             return
         except BaseException:
@@ -246,9 +247,17 @@ class _StoppedError(Exception):
     """Another part failed."""
 
 
-def _copy(
-    reading: psycopg.Connection[Any], writing: psycopg.Connection[Any], part: _Part, stopped: threading.Event
-) -> int:
+@dataclass(frozen=True, kw_only=True)
+class _Pair:
+    """A session that reads and one that writes, and what messages call their servers."""
+
+    reading: psycopg.Connection[Any]
+    writing: psycopg.Connection[Any]
+    source: str
+    target: str
+
+
+def _copy(pair: _Pair, part: _Part, stopped: threading.Event) -> int:
     """Copy one part and return its number of rows.
 
     Raises:
@@ -258,15 +267,15 @@ def _copy(
     read = f"COPY ({part.plan.select(part.pages)}) TO STDOUT".encode()
     write = part.plan.copy_from() + (" WITH (FREEZE)" if part.freeze else "")
     try:
-        with writing.transaction(), reading.cursor() as there, writing.cursor() as here:
+        with pair.writing.transaction(), pair.writing.cursor() as here:
             if part.freeze:
                 # Rows may be written frozen only into a file that this transaction made.
                 here.execute(f"TRUNCATE {relation(table)}".encode())
             with here.copy(write.encode()) as sink:
-                _read(there, read, sink, stopped, table)
-            sent, taken = there.rowcount, here.rowcount
+                sent = _read(pair, read, sink, stopped, table)
+            taken = here.rowcount
     except psycopg.Error as error:
-        raise of_database("copy", error, table=table) from None
+        raise of_database("copy", error, table=table, server=pair.target) from None
     if sent != taken:
         raise TransferError(
             "copy", f"{sent} rows read and {taken} written", "a rule of the target drops rows: remove it", table=table
@@ -274,22 +283,31 @@ def _copy(
     return taken
 
 
-def _read(there: psycopg.Cursor[Any], read: bytes, sink: psycopg.Copy, stopped: threading.Event, table: str) -> None:
-    """Read into the target.
+def _read(pair: _Pair, read: bytes, sink: psycopg.Copy, stopped: threading.Event, table: str) -> int:
+    """Read into the target; returns the number of rows.
 
     What is raised here is told to the target, whose log keeps it: it must not be PostgreSQL's message of the source.
 
     Raises:
         TransferError: Either side failed.
     """
+
+    def put(rows: bytes) -> None:
+        try:
+            sink.write(rows)
+        except psycopg.Error as error:
+            raise of_database("copy", error, table=table, server=pair.target) from None
+
     try:
-        with there.copy(read) as rows:
-            _relay(rows, sink, stopped)
+        with pair.reading.cursor() as there:
+            with there.copy(read) as rows:
+                _relay(rows, put, stopped)
+            return there.rowcount
     except psycopg.Error as error:
-        raise of_database("copy", error, table=table) from None
+        raise of_database("copy", error, table=table, server=pair.source) from None
 
 
-def _relay(rows: psycopg.Copy, sink: psycopg.Copy, stopped: threading.Event) -> None:
+def _relay(rows: psycopg.Copy, put: Callable[[bytes], None], stopped: threading.Event) -> None:
     """Hand on what PostgreSQL sends, a bounded amount at a time; a row arrives as one piece.
 
     Measured for messages of 250 bytes: 0.7 µs of CPU a row with psycopg's C library, 2.2 µs with its Python one, and
@@ -301,13 +319,13 @@ def _relay(rows: psycopg.Copy, sink: psycopg.Copy, stopped: threading.Event) -> 
         held.append(row)
         size += len(row)
         if size >= _CHUNK:
-            sink.write(b"".join(held))
+            put(b"".join(held))
             held.clear()
             size = 0
             if stopped.is_set():
                 raise _StoppedError
     if held:
-        sink.write(b"".join(held))
+        put(b"".join(held))
 
 
 def _prove_split(keeper: psycopg.Connection[Any], parts: Sequence[_Part], rows: Mapping[str, int]) -> None:
@@ -348,7 +366,7 @@ def _finish(target: Endpoint, tables: Sequence[str], jobs: int) -> None:
         with ThreadPoolExecutor(max_workers=jobs) as pool:
             list(pool.map(lambda share: _analyze(target, tables[share::jobs]), range(jobs)))
     except psycopg.Error as error:
-        raise of_database("analyze", error) from None
+        raise of_database("analyze", error, server=target.server) from None
 
 
 def _analyze(target: Endpoint, tables: Sequence[str]) -> None:

@@ -114,10 +114,10 @@ def _and_keep(lines: Catalogue, run: Run) -> Catalogue:
 
 
 def tools(server: Server) -> Tools:
-    """Return PostgreSQL's programs, run beside the server."""
+    """Return PostgreSQL's programs, run beside the server; they go on when it is killed."""
 
     def command(argv: Any) -> list[str]:
-        seen = [f"{PROGRAMS}/{argv[0]}", *(part.replace(str(server.sockets), SOCKETS) for part in argv[1:])]
+        seen = [f"{PROGRAMS}/{argv[0]}", *(server.seen(part) for part in argv[1:])]
         environment = {"PGHOST": SOCKETS, "PGUSER": SUPERUSER}
         return server.session.command(Inside(tree=server.tree, argv=tuple(seen), uid=UID, env=environment))
 

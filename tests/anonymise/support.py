@@ -19,6 +19,8 @@ from toolchain.paths import Paths
 
 ROOT = Path(__file__).parents[2]
 SOCKETS = "/run/postgresql"
+ALL_SOCKETS = "/run/servers"
+DATA = "/var/lib/postgresql/data"
 SUPERUSER = "postgres"
 PROGRAMS = f"/usr/lib/postgresql/{specs.POSTGRESQL_MAJOR}/bin"
 UID = specs.POSTGRESQL_USER.number
@@ -38,11 +40,15 @@ class Server:
 
     Attributes:
         sockets: Folder of its socket, as this process sees it; also for files that its programs read.
+        beside: Folder of several servers' socket folders, for programs that talk to two of them.
+        settings: ``name=value`` settings of the server beside the usual ones.
     """
 
     session: Session
     tree: str
     sockets: Path
+    beside: Path | None = None
+    settings: Sequence[str] = ()
 
     def conninfo(self, database: str = "postgres", **more: object) -> str:
         """Return how psycopg (or another program of this machine) reaches a database."""
@@ -57,6 +63,44 @@ class Server:
         argv = (f"{PROGRAMS}/{program}", *arguments)
         environment = {"PGHOST": SOCKETS, "PGUSER": SUPERUSER}
         done = self.session.run(Inside(tree=self.tree, argv=argv, uid=UID, env=environment))
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def seen(self, text: str) -> str:
+        """Return a text with this process' names of socket folders as its programs see them."""
+        own = text.replace(str(self.sockets), SOCKETS)
+        return own.replace(str(self.beside), ALL_SOCKETS) if self.beside else own
+
+    def start(self) -> None:
+        """Start it, as its container is started again when it was killed."""
+        fast = ("listen_addresses=", "fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_wal_size=4GB")
+        words = " ".join(f"-c {each}" for each in (*fast, "shared_buffers=256MB", "jit=off", *self.settings))
+        # Nobody in the sandbox takes leave of the dead, whose numbers PostgreSQL would take for a running server's.
+        self.as_root(f"rm -f {self.tree}{DATA}/postmaster.pid {self.tree}{SOCKETS}/.s.PGSQL.5432*")
+        self.run("pg_ctl", "-D", DATA, "-l", "/tmp/log", "-w", "-o", f"-k {SOCKETS} {words}", "start")
+
+    def kill(self) -> None:
+        """End every process of it by SIGKILL, as the end of its container or its node does."""
+        self.as_root(
+            f"cd {self.tree}/proc; first=$(head -n 1 {self.tree}{DATA}/postmaster.pid); "
+            'all="$first $(cat $first/task/$first/children)"; kill -9 $all; for each in $all; do '
+            "while [ -d $each ] && ! grep -q '^State:.Z' $each/status; do sleep 0.02; done; done"
+        )
+
+    def fill(self, leave: int) -> None:
+        """Leave only so many bytes free on its own small volume: see `serving`."""
+        self.as_root(
+            f"cd {self.tree}/var/lib/postgresql; free=$(df --output=avail -B1 . | tail -n 1); "
+            f"head -c $((free - {leave})) /dev/zero >ballast"
+        )
+
+    def empty(self) -> None:
+        """Take back what `fill` did."""
+        self.as_root(f"rm -f {self.tree}/var/lib/postgresql/ballast")
+
+    def as_root(self, script: str) -> str:
+        """Run a script of the machine's own shell among the mounts and processes of the server's sandbox."""
+        done = self.session.run(Inside(tree="/", argv=("/bin/sh", "-ec", script), uid=0))
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
@@ -86,34 +130,34 @@ class Server:
 
 
 @contextmanager
-def serving(settings: Sequence[str] = ()) -> Iterator[Server]:
+def serving(settings: Sequence[str] = (), *, beside: Path | None = None, volume: int = 0) -> Iterator[Server]:
     """Run a fresh, empty PostgreSQL until the end of the context.
 
     Args:
         settings: More ``name=value`` settings of the server.
+        beside: Folder for its socket folder, for programs that talk to two servers; each server gets all of it.
+        volume: Bytes of a volume of its own, which can be filled; 0 for the machine's disk.
     """
     cache = Paths.from_environment(os.environ, ROOT).cache
     with sandbox.scratch(cache, "anonymise") as folder:
         sandbox.extract(newest("rootfs-postgresql") / TAR, folder / "postgresql")
-        for name, mode in (("sockets", 0o777), ("cluster", 0o700)):
-            (folder / name).mkdir()
-            (folder / name).chmod(mode)
-            os.chown(folder / name, UID, UID)
+        sockets = (beside or folder) / f"sockets-{folder.name}"
+        for place, mode in ((sockets, 0o777), (folder / "cluster", 0o700)):
+            place.mkdir()
+            place.chmod(mode)
+            os.chown(place, UID, UID)
         binds = (
-            Bind(source=str(folder / "sockets"), target=SOCKETS),
+            Bind(source=str(sockets), target=SOCKETS),
+            *([Bind(source=str(beside), target=ALL_SOCKETS)] if beside else []),
             Bind(source=str(folder / "cluster"), target="/var/lib/postgresql"),
         )
         tree = Tree(root=str(folder / "postgresql"), binds=binds)
         with Session([tree]) as session:
-            server = Server(session=session, tree=tree.root, sockets=folder / "sockets")
-            _start(server, settings)
+            server = Server(session=session, tree=tree.root, sockets=sockets, beside=beside, settings=settings)
+            if volume:
+                options = f"size={volume},uid={UID},gid={UID},mode=0700"
+                server.as_root(f"mount -t tmpfs -o {options} tmpfs {tree.root}/var/lib/postgresql")
+            locale = ("--locale=C.UTF-8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--encoding=UTF8")
+            server.run("initdb", "-D", DATA, "-U", SUPERUSER, "--auth=trust", "--no-sync", *locale)
+            server.start()
             yield server
-
-
-def _start(server: Server, settings: Sequence[str]) -> None:
-    data = "/var/lib/postgresql/data"
-    locale = ("--locale=C.UTF-8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--encoding=UTF8")
-    server.run("initdb", "-D", data, "-U", SUPERUSER, "--auth=trust", "--no-sync", *locale)
-    fast = ("listen_addresses=", "fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_wal_size=4GB")
-    options = " ".join(f"-c {setting}" for setting in (*fast, "shared_buffers=256MB", "jit=off", *settings))
-    server.run("pg_ctl", "-D", data, "-l", "/tmp/log", "-w", "-o", f"-k {SOCKETS} {options}", "start")
