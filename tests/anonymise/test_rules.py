@@ -296,6 +296,17 @@ def test_a_persons_dates_move_together_by_whole_weeks_into_the_past(base: Source
     assert rows["a"][-1][2] is None
 
 
+@pytest.mark.parametrize("type_", ["numeric", "double precision"])
+def test_a_jittered_wage_is_compatible_with_every_round_wage_near_it(base: Source, type_: str):
+    wages = [*range(2000, 9000, 50), 2000]
+    made = [float(amount) for amount in base.one("jitter", *(f"{wage}.00" for wage in wages), type_=type_)]
+    assert all(0.9 <= amount / wage <= 1.1 for amount, wage in zip(made, wages, strict=True))
+    assert made[-1] == made[0]
+    assert base.one("jitter", 0, type_=type_) == [0]
+    told = [amount for amount in made if any(abs(amount * 100 / percent % 50) < 0.01 for percent in range(90, 111))]
+    assert len(told) < len(made) / 10, "a whole percentage of a round wage"
+
+
 def test_a_journal_entry_stays_balanced_exactly(base: Source):
     base.execute(
         "DROP TABLE IF EXISTS a, b",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from operations.anonymise.rules.at import CompileError
 from operations.anonymise.rules.grammar import Reference
-from operations.anonymise.rules.scope import SETTINGS, literal, small
+from operations.anonymise.rules.scope import SETTINGS, large, literal, small
 from operations.anonymise.rules.words import Kind
 
 if TYPE_CHECKING:
@@ -79,7 +79,8 @@ def jitter(rule: Rule, cell: Cell, at: At) -> str:
     """Return an amount some percent up or down, by the amount itself or by the row that a column points to.
 
     With a column, all amounts of that row get one whole percentage and are not rounded, so that sums which agreed
-    (debit and credit of a journal entry) still agree exactly. Zero stays zero, and signs stay.
+    (debit and credit of a journal entry) still agree exactly. Zero stays zero, and signs stay. Without one an amount is
+    rounded to at most as many digits as it has, 4 behind the point (2 of a floating-point number).
     """
     numbers = [name for name in rule.names if name.replace(".", "", 1).isdigit()]
     columns = [name for name in rule.names if name not in numbers]
@@ -87,14 +88,20 @@ def jitter(rule: Rule, cell: Cell, at: At) -> str:
     if not 1 <= percent < 100:  # noqa: PLR2004 - percent
         raise CompileError(f"{cell.table}.{cell.column}: jitter takes 1 to 99 percent")
     whole = int(percent)
-    whose = _person(columns[0], at) if columns else f"({cell.raw})::text"
-    digest = at.scope.digest("jitter", whose)
-    factor = f"(100+{small(digest, 0)}%{2 * whole + 1}-{whole})"
+    if columns:
+        digest = at.scope.digest("jitter", _person(columns[0], at))
+        factor = f"(100+{small(digest, 0)}%{2 * whole + 1}-{whole})*0.01"
+    else:
+        # A whole percentage would leave 21 candidates, of which a wage is most often the only round one.
+        digest = at.scope.digest("jitter", f"({cell.raw})::text")
+        factor = f"({100 - whole}+{2 * whole}*{large(digest, 0)}/16777216.0)*0.01"
     if cell.kind is Kind.INTEGER:
-        return f"round({cell.raw}::numeric*{factor}/100)::{cell.type}"
-    if cell.type.startswith("numeric"):
-        return f"({cell.raw}*{factor}*0.01)" if columns else f"round({cell.raw}*{factor}/100,scale({cell.raw}))"
-    return f"({cell.raw}*{factor}*0.01)::{cell.type}"
+        return f"round({cell.raw}::numeric*{factor})::{cell.type}"
+    if columns:
+        return f"({cell.raw}*{factor})" if cell.type.startswith("numeric") else f"({cell.raw}*{factor})::{cell.type}"
+    # With all its digits the result would tell which amounts it can be of.
+    places = f"least(scale({cell.raw}),4)" if cell.type.startswith("numeric") else "2"
+    return f"round({cell.raw}::numeric*{factor},{places})::{cell.type}"
 
 
 def run_weeks(shift: bytes) -> int:

@@ -210,14 +210,16 @@ CREATE OR REPLACE FUNCTION pg_temp.careops_property(value jsonb, type text, week
 LANGUAGE plpgsql AS $body$
 DECLARE
     held text := value #>> '{}';
+    digest bytea;
 BEGIN
     IF value IS NULL OR jsonb_typeof(value) IN ('null', 'boolean') THEN
         RETURN value;
     ELSIF type IN ('selection', 'tags', 'many2one', 'many2many') THEN
         RETURN value;
     ELSIF type IN ('integer', 'float', 'monetary') AND jsonb_typeof(value) = 'number' THEN
-        RETURN to_jsonb(round(held::numeric * (90 + get_byte(sha256(secret || textsend(held)), 0) % 21) / 100,
-                              scale(held::numeric)));
+        digest := sha256(secret || textsend(held));
+        RETURN to_jsonb(round(held::numeric * (90 + 20 * (get_byte(digest, 0) << 16 | get_byte(digest, 1) << 8
+                              | get_byte(digest, 2)) / 16777216.0) / 100, scale(held::numeric)));
     ELSIF type = 'date' AND held ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}$' THEN
         RETURN to_jsonb((held::date - 7 * weeks)::text);
     ELSIF type = 'datetime' AND held ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}:[0-9]{2}$' THEN
