@@ -7,7 +7,7 @@ import traceback
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from operations.errors import OperationError, Problem
+from operations.errors import OperationError, Problem, failure
 from operations.exit_codes import ExitCode
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def report_failure(error: BaseException, arguments: Sequence[str]) -> int:
     if isinstance(error, SystemExit):
         return error.code if isinstance(error.code, int) else ExitCode.UNEXPECTED
     if isinstance(error, TyperException):
-        _show_usage(error)
+        _show_usage(error, arguments)
         return ExitCode.USAGE
     if isinstance(error, BrokenPipeError):
         sys.stderr.close()  # the reader of a pipe went away: nobody is left to tell
@@ -55,12 +55,18 @@ def say_interrupted() -> None:
     sys.stderr.write("\ninterrupted. What is done is kept: run the same command again and it continues.\n")
 
 
-def _show_usage(error: TyperException) -> None:
+def _show_usage(error: TyperException, arguments: Sequence[str]) -> None:
     show = getattr(error, "show", None)  # only typer's own usage errors know their command
     if show is None:
         sys.stderr.write(f"error: {error.format_message()}\n")
     else:
         show(sys.stderr)
+    if "--json" in arguments:
+        from operations.cli.output import print_json
+        from operations.phases import error_json
+
+        told = failure(ExitCode.USAGE, error.format_message(), "careops cannot read this command line", "see --help")
+        print_json(error_json(told))
 
 
 def _show(error: OperationError, arguments: Sequence[str]) -> None:

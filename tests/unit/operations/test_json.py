@@ -76,6 +76,16 @@ def test_a_failure_of_start_or_stop_is_one_document_too(at_hand, capsys, command
     assert at_hand == []
 
 
+@pytest.mark.parametrize(("typed", "said"), [(["status", "--jsn"], "--jsn"), (["up", "--registry", "x"], "--context")])
+def test_a_command_line_that_cannot_be_read_is_one_document_too(capsys, typed, said):
+    assert main([*typed, "--json"]) == ExitCode.USAGE
+    shown = capsys.readouterr()
+    assert said in json.loads(shown.out)["error"]["problems"][0]["what"]
+    assert said in shown.err
+    assert main(typed) == ExitCode.USAGE
+    assert capsys.readouterr().out == ""
+
+
 class Parts:
     """A suite that ends as told and shows what its programs say where it is told."""
 
