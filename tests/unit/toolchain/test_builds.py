@@ -77,6 +77,13 @@ def test_the_modules_pin_the_versions_that_the_versions_file_names(name: str, ch
         assert f"{module} {version} h1:" in sums
 
 
+def test_the_api_module_that_calico_takes_from_its_own_folder_is_the_pinned_one(checkout):
+    module = checkout / "toolchain" / "modules" / "calico"
+    api = "github.com/projectcalico/api"
+    assert f"{api} => {api} {versions.CALICO_API_MODULE}\n" in (module / "go.mod").read_text()
+    assert f"{api} {versions.CALICO_API_MODULE} h1:" in (module / "go.sum").read_text()
+
+
 def test_every_staging_module_of_kubernetes_is_replaced_by_the_version_of_the_same_release(checkout):
     text = (checkout / "toolchain" / "modules" / "kube" / "go.mod").read_text()
     replaced = re.findall(r"k8s\.io/[\w-]+ => (k8s\.io/[\w-]+) (v\S+)", text)
