@@ -14,17 +14,24 @@ _SAFE = re.compile(
     r"could not create unique index \"(?P<index>[^\"]+)\""
     r"|insert or update on table \"[^\"]+\" violates foreign key constraint \"(?P<key>[^\"]+)\""
     r"|check constraint \"(?P<check>[^\"]+)\" of relation \"[^\"]+\" is violated by some row"
-    r"|permission denied for [a-z ]+ [^\s]+"
+    r"|permission denied for (?:table|relation|view|sequence|schema|database|function|type|language) [\w.$\"]{1,130}"
     r"|(?:extension|schema|role|database) \"[^\"]+\" (?:is not available|does not exist|already exists)"
-    r"|must be (?:owner of|member of|able to|superuser)[^:]*"
+    r"|must be owner of (?:table|relation|view|sequence|schema|database|function|type|extension) [\w.$\"]{1,130}"
+    r"|must be (?:member of role|able to SET ROLE) \"[^\"\n]{1,63}\"|must be superuser"
     r"|could not extend file|No space left on device|out of (?:shared )?memory"
-    r"|connection to server[^:]* failed|server closed the connection unexpectedly"
-    r"|terminating connection due to [a-z ]+|the database system is [a-z ]+|could not read from input file: end of file"
-    r"|input file is too short"
-    r"|server version[^;]*|aborting because of server version mismatch"
+    r"|connection to server (?:at|on socket) \"[^\"\n]{1,255}\"(?: \([0-9a-f.:]{2,45}\))?(?:, port \d{1,5})? failed"
+    r"|server closed the connection unexpectedly"
+    r"|terminating connection due to [a-z ]{1,60}|the database system is [a-z ]{1,40}"
+    r"|could not read from input file: end of file|input file is too short"
+    r"|server version: [^;\n]{1,80}|aborting because of server version mismatch"
     r")"
 )
-"""Messages of PostgreSQL that name objects and never quote a value; everything else is withheld."""
+"""Messages of PostgreSQL that name objects and never quote a value; everything else is withheld.
+
+Each ends where the message does: what may follow it is what somebody typed ("must be able to walk again, says …").
+"""
+_OWN = re.compile(r"^(?:pg_\w+: |(?:ERROR|FATAL|PANIC): |connection to server )[^\n]*", re.MULTILINE)
+"""Lines of a program about itself or the server; those behind them (DETAIL, CONTEXT, Command was) quote rows."""
 
 PROD, ISOLATED, TRAINING = "prod's PostgreSQL", "the isolated PostgreSQL", "training's PostgreSQL"
 """The servers of a run, as messages call them."""
@@ -114,6 +121,7 @@ def of_program(step: str, program: str, status: int, output: str, *, server: str
         output: What it said.
         server: Which server it talked to; see `of_database`.
     """
+    output = "\n".join(_OWN.findall(output))
     said = list(dict.fromkeys(found.group(0) for found in _SAFE.finditer(output)))
     what = f"{program} ended with {status}" + (f": {'; '.join(said[:5])}" if said else "; its messages may hold values")
     if _SERVER_FULL.search(output):

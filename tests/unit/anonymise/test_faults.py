@@ -76,6 +76,30 @@ def test_a_program_whose_server_ended_is_69_and_names_the_server(output):
     assert told(found).code == UNAVAILABLE
 
 
+@pytest.mark.parametrize(
+    "typed",
+    [
+        f"must be able to walk again, says {SECRET}",
+        f"must be superuser {SECRET}",
+        f"permission denied for patient {SECRET}",
+        f"server version of {SECRET}",
+        f"connection to server of {SECRET} failed",
+    ],
+)
+@pytest.mark.parametrize(
+    "quoted",
+    [
+        'ERROR:  invalid byte sequence\nCONTEXT:  COPY res_partner, line 3, column comment: "{}"',
+        'ERROR:  could not create unique index "x"\nDETAIL:  Key (name)=({}) is duplicated.',
+        'ERROR:  invalid input syntax for type json: "{}"',
+        "ERROR:  relation\nCommand was: COMMENT ON TABLE x IS '{}'",
+    ],
+)
+def test_what_somebody_typed_is_never_taken_for_a_message_of_postgresql(typed, quoted):
+    said = str(of_program("load the source", "pg_restore", 1, f"pg_restore: error: {quoted.format(typed)}\n"))
+    assert [part for part in (*SECRET.split(), "walk") if part in said] == []
+
+
 def test_the_pods_own_full_folder_is_not_taken_for_a_servers_volume():
     output = "pg_dump: error: could not write to output file: No space left on device"
     assert "the pod's /tmp is full" in str(of_program("read schema", "pg_dump", 1, output, server=ISOLATED))
