@@ -23,6 +23,7 @@ from infra.plans.refresh_hours import (
 from infra.plans.sandbox import CRD_NAME, GROUP, KIND, PLURAL, VERSION, definition
 from operations.refresh import jobs
 from operations.refresh.jobs import Asked
+from operations.refresh.plan import left_out
 from toolchain.cluster.errors import ApiRefused
 from toolchain.cluster.kubeapi import KubeApi
 
@@ -137,19 +138,22 @@ def granted(api, zone, begins, ends, *, states=("requested", "approved"), days=(
 def start(api, *, part="refresh-mask", namespace=ISOLATED, seconds=HOUR, site=SITE, annotations=None):
     """Ask for a Job of a refresh; nothing is kept of it."""
     labels = {"careops.io/site": site, "app.kubernetes.io/name": part}
-    container = {"name": part, "image": "none"}
     body = {
         "apiVersion": "batch/v1",
         "kind": "Job",
         "metadata": {"generateName": f"{part}-", "labels": labels, "annotations": annotations or {}},
         "spec": {
             "activeDeadlineSeconds": seconds,
-            "template": {"spec": {"containers": [container], "restartPolicy": "Never"}},
+            "template": {"spec": _pod(part)},
         },
     }
     if seconds is None:
         del body["spec"]["activeDeadlineSeconds"]
     return api.request("POST", f"/apis/batch/v1/namespaces/{namespace}/jobs", query={"dryRun": "All"}, body=body)
+
+
+def _pod(part):
+    return {"containers": [{"name": part, "image": "none"}], "restartPolicy": "Never"}
 
 
 def refusal(api, **job):
@@ -274,6 +278,32 @@ def test_what_the_command_makes_of_a_template_fits_before_the_class(api, zone):
 
 def _template_spec():
     return {"activeDeadlineSeconds": 6 * HOUR, "template": {"spec": {"containers": []}}}
+
+
+def test_a_scheduled_run_waits_for_the_class_to_end_and_the_status_knows_why(api, zone):
+    """The CronJob's own controller asks, in its own time: nobody's command is in between."""
+    name = granted(api, zone, "00:00", "23:59")
+    refusal(api, part="refresh-adopt", namespace=TRAINING)
+    due = (datetime.now(UTC) + timedelta(seconds=65)).replace(second=0, microsecond=0)
+    labels = {"careops.io/site": SITE, "app.kubernetes.io/name": "refresh-adopt"}
+    job = {"activeDeadlineSeconds": HOUR, "suspend": True, "template": {"spec": _pod("refresh-adopt")}}
+    spec = {
+        "schedule": f"{due.minute} {due.hour} * * *",
+        "timeZone": "Etc/UTC",
+        "startingDeadlineSeconds": 600,
+        "jobTemplate": {"metadata": {"labels": labels}, "spec": job},
+    }
+    described = {"name": "refresh-adopt", "namespace": TRAINING}
+    api.apply({"apiVersion": "batch/v1", "kind": "CronJob", "metadata": described, "spec": spec})
+    path = f"/apis/batch/v1/namespaces/{TRAINING}/jobs"
+    until(lambda: left_out(api, SITE), seconds=120)
+    assert f"the class Sales basics ({name})" in left_out(api, SITE)[0].why
+    assert api.get(path)["items"] == []
+    api.delete(f"{REQUESTS}/{name}")
+    # The controller waits twice as long after each refusal.
+    until(lambda: api.get(path)["items"], seconds=180)
+    (made,) = api.get(path)["items"]
+    assert made["metadata"]["name"] == f"refresh-adopt-{int(due.timestamp()) // 60}"
 
 
 # -- freezes -------------------------------------------------------------------------------------------------------
