@@ -134,3 +134,13 @@ def source(server: Server, name: str, key: RunKey | None = None) -> Iterator[Sou
     finally:
         with server.connect() as connection:
             connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)'.encode())
+
+
+def everything_else(base: Source) -> dict[str, str]:
+    """Return lines that keep every column there is but those of `lone`."""
+    with base.server.connect(base.database) as connection:
+        found = connection.execute(
+            "SELECT table_name || '.' || column_name FROM information_schema.columns "
+            "WHERE table_schema = 'public' AND table_name <> 'lone'"
+        ).fetchall()
+    return {row[0]: "keep" for row in found}
