@@ -227,14 +227,15 @@ def trees(scratch: Path) -> tuple[Tree, Tree]:
     )
 
 
-def start_postgresql(pod: Pod) -> None:
+def start_postgresql(pod: Pod, *, fresh: bool = True) -> None:
+    """Start the server beside a pod; one that was killed keeps its data."""
     programs = f"/usr/lib/postgresql/{specs.POSTGRESQL_MAJOR}/bin"
     data = "/var/lib/postgresql/data"
-    shell = (
+    make = (
         f"{programs}/initdb -D {data} -U postgres -A trust --no-sync -E UTF8 --locale-provider=builtin "
         f"--builtin-locale=C.UTF-8 --locale=C.UTF-8 >/dev/null && "
-        f"{programs}/pg_ctl -D {data} -l /tmp/log -w -o '-k {SOCKETS} -c listen_addresses= -c fsync=off' start"
     )
-    argv = ("/bin/sh", "-c", shell)
+    start = f"{programs}/pg_ctl -D {data} -l /tmp/log -w -o '-k {SOCKETS} -c listen_addresses= -c fsync=off' start"
+    argv = ("/bin/sh", "-c", f"{make if fresh else ''}{start}")
     done = pod.session.run(Inside(tree=pod.sandbox_postgresql, argv=argv, uid=POSTGRESQL_UID))
     assert done.returncode == 0, done.stdout + done.stderr

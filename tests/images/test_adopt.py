@@ -7,7 +7,6 @@ import base64
 import hashlib
 import hmac
 import json
-import shutil
 import time
 
 import pytest
@@ -18,7 +17,6 @@ from tests.images.adopting import (
     MODULES,
     OLD,
     PLACEHOLDER,
-    SCHEMA,
     SEED,
     STEPS,
     STORED,
@@ -27,6 +25,7 @@ from tests.images.adopting import (
     masked,
     new,
     program,
+    start_over,
     state,
     steps,
     this_checkouts_guard,
@@ -45,32 +44,7 @@ def world():
 
 @pytest.fixture
 def training(world):
-    """A training environment that people have worked in."""
-    for name in world.databases():
-        world.sql("postgres", f"ALTER DATABASE {name} ALLOW_CONNECTIONS true", f"DROP DATABASE {name} WITH (FORCE)")
-    for path in world.data.iterdir():
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
-    world.python("import pathlib; [p.unlink() for p in pathlib.Path('/tmp').iterdir() if p.is_file()]")
-    image(world, MODULES)
-    world.write_settings(banner="TRAINING")
-    world.write_secrets(identity="riverside/training")
-    (world.tree / "secrets-of-the-test" / "seed").write_bytes(SEED)
-    world.sql("postgres", "CREATE DATABASE odoo OWNER odoo")
-    marks = {"careops.identity": "riverside/training", "careops.modules": json.dumps(MODULES)}
-    values = ", ".join(f"('{key}', '{value}')" for key, value in marks.items())
-    world.sql("odoo", "SET ROLE odoo", SCHEMA, f"INSERT INTO ir_config_parameter (key, value) VALUES {values}")
-    world.sql("odoo", "SET ROLE odoo", "INSERT INTO customers VALUES ('Old training')")
-    world.python(
-        """
-        import pathlib
-        data = pathlib.Path("/var/lib/odoo")
-        for name, text in {".careops-identity": "riverside/training\\n", "filestore/odoo/aa/aa01": "old",
-                           "sessions/ab/session": "somebody"}.items():
-            (data / name).parent.mkdir(parents=True, exist_ok=True)
-            (data / name).write_text(text)
-        """
-    )
-    return world
+    return start_over(world)
 
 
 def test_a_masked_and_verified_database_becomes_training_and_the_old_one_is_kept_closed(training):

@@ -188,22 +188,33 @@ def _adoption(*, logins: bool) -> Adoption:
         settings=settings,
         secrets=pod_settings.read_secrets(),
         places=Places(data=pod_settings.DATA_FOLDER, baseline=pod_settings.BASELINE_FOLDER, share=pod_settings.SHARE),
-        programs=Programs(mine, conf, env={"PGOPTIONS": f"-c role={pod.user} -c synchronous_commit=off"}),
+        programs=Programs(
+            mine,
+            conf,
+            env={"PGOPTIONS": f"-c role={pod.user} -c synchronous_commit=off"},
+            untouched="training is as it was; correct the cause and start a new run",
+        ),
         step=step,
     )
 
 
 def _adopt() -> None:
-    adoption = _adoption(logins=True)
-    certificate = adoption.go()
+    from .adopt_faults import told  # noqa: PLC0415 - training alone adopts
+
+    with told():
+        adoption = _adoption(logins=True)
+        certificate = adoption.go()
     adoption.step("done")
     lines = ("-----BEGIN CAREOPS CERTIFICATE-----", json.dumps(dict(certificate)), "-----END CAREOPS CERTIFICATE-----")
     print("\n".join(lines), file=sys.stderr, flush=True)
 
 
 def _rollback() -> None:
-    adoption = _adoption(logins=False)
-    adoption.back()
+    from .adopt_faults import told  # noqa: PLC0415 - as above
+
+    with told():
+        adoption = _adoption(logins=False)
+        adoption.back()
     adoption.step("done")
 
 

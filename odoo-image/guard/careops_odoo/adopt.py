@@ -13,11 +13,11 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from . import adopt_files, identity, login, plan
+from . import adopt_faults, adopt_files, identity, login, plan
 from .adopt_marks import ADOPTED, DATABASE, MASKED, VERIFIED, Meeting
 from .adopt_swap import BEFORE, DISCARDED, RefreshServer, reassign
 from .database import GENERATION_PARAMETER, Marks, analyse, connect, read_content, record, write_parameters
-from .errors import CommandError, NotYet, Refused, StepFailed
+from .errors import NotYet, Refused, StepFailed
 from .migrate import LOCK_SECONDS
 from .release import refuse_downgrade
 
@@ -82,11 +82,8 @@ class Adoption:
                 meeting.leave_mark(ADOPTED, release=release, updated=list(updated), logins=len(self.run.passwords()))
                 self.step("wait for the verification")
                 certificate: Mapping[str, Any] = meeting.wait(VERIFIED)["certificate"]
-            except CommandError as error:
-                meeting.fail(error.what)
-                raise
             except BaseException as error:
-                meeting.fail(f"the adoption ended with {type(error).__name__}")
+                meeting.fail(adopt_faults.what(error))
                 raise
         self._take_over(certificate)
         return certificate

@@ -20,6 +20,7 @@ from .errors import StepFailed
 if TYPE_CHECKING:
     from .settings import Pod
 
+_HALF = ".new"
 _ROWS = 100  # files that are fetched at a time; the largest may have megabytes
 
 
@@ -37,6 +38,8 @@ def place_files(pod: Pod, store: Path) -> int:
         StepFailed: A file is not what its name says.
     """
     written = 0
+    for left in store.glob(f"??/.*{_HALF}"):
+        left.unlink(missing_ok=True)  # of an adoption that was killed; there is one at a time
     with closing(connect(pod, DATABASE)) as connection:
         connection.autocommit = False
         with connection.cursor(name="careops_files") as cursor:
@@ -116,10 +119,14 @@ def _write(place: Path, data: bytes) -> int:
     if place.exists() and place.stat().st_size == len(data):
         return 0
     place.parent.mkdir(parents=True, exist_ok=True)
-    temporary = place.with_name(f".{place.name}.new")
-    with temporary.open("wb") as sink:
-        sink.write(data)
-        sink.flush()
-        os.fsync(sink.fileno())
+    temporary = place.with_name(f".{place.name}{_HALF}")
+    try:
+        with temporary.open("wb") as sink:
+            sink.write(data)
+            sink.flush()
+            os.fsync(sink.fileno())
+    except BaseException:
+        temporary.unlink(missing_ok=True)  # half a file would keep the room that was lacking
+        raise
     temporary.rename(place)
     return 1

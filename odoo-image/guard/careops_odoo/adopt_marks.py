@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from .database import connect, driver
-from .errors import NotYet, StepFailed, Unavailable
+from .errors import CommandError, NotYet, StepFailed, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +25,7 @@ STARTED, MASKED, ADOPTED, VERIFIED, FAILED = "started", "masked", "adopted", "ve
 GRACE_SECONDS = 60.0
 """How long a partner that was there may be away."""
 PAUSE_SECONDS = 1.0
+_TOLD_TO_GO = "57P01"  # admin_shutdown
 
 _HAS_STATE = "SELECT to_regclass('careops_refresh.state') IS NOT NULL"
 _READ = "SELECT step, detail FROM careops_refresh.state WHERE detail->>'run' = %s"
@@ -85,7 +86,7 @@ class Meeting:
             except (Unavailable, driver().Error) as error:
                 if self._connection is not None:
                     self.close()
-                    raise self._gave_up("its database is gone or closed") from error
+                    raise self._parted(error) from error
                 why = "this run's database is not there yet"
             now = time.monotonic()
             last_alive = now if alive else last_alive
@@ -158,6 +159,17 @@ class Meeting:
                 why=f"the masking program of run {self._run} has not come for {self._wait:.0f} s",
                 action="see whether the Job refresh-mask of this run exists and its pod runs; start a new run",
             )
+
+    def _parted(self, error: BaseException) -> CommandError:
+        """Return what the end of our session in the database means."""
+        # By what PostgreSQL tells those whose database is dropped; a server that is killed tells nothing.
+        if isinstance(error, Unavailable) or getattr(error, "pgcode", None) == _TOLD_TO_GO:
+            return self._gave_up("its database is gone or closed")
+        return Unavailable(
+            "training's PostgreSQL ended, or ended the session; training is as it was",
+            why=f"PostgreSQL's client reports {type(error).__name__}",
+            action="see why it ended, and start a new run",
+        )
 
     def _gave_up(self, why: str) -> StepFailed:
         return StepFailed(

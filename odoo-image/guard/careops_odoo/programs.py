@@ -40,13 +40,22 @@ class Programs:
         conf: The migration's odoo.conf.
         odoo: Odoo's executable.
         env: Variables that the programs get besides the pod's.
+        untouched: What is as it was when a program failed, and what to do about it, for the error.
     """
 
-    def __init__(self, pod: Pod, conf: Path, odoo: str = ODOO, env: Mapping[str, str] = ON_THE_COPY) -> None:
+    def __init__(
+        self,
+        pod: Pod,
+        conf: Path,
+        odoo: str = ODOO,
+        env: Mapping[str, str] = ON_THE_COPY,
+        untouched: str = "the database is as it was before; correct the cause and run the migration again",
+    ) -> None:
         self._pod = pod
         self._conf = conf
         self._odoo = odoo
         self._env = env
+        self._untouched = untouched
 
     def restore(self, dump: Path, database: str) -> None:
         """Restore a custom-format dump into an empty database, as its owner."""
@@ -114,7 +123,7 @@ class Programs:
             raise StepFailed(
                 f"{title} failed",
                 why=f"{Path(argv[0]).name} ended with status {process.returncode}; its output is above",
-                action="the database is as it was before; correct the cause and run the migration again",
+                action=self._untouched,
             )
 
 
