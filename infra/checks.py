@@ -106,6 +106,7 @@ def _refresh_problems(refresh: Refresh) -> Iterator[Problem]:
     for name in sorted({name for name in names if names.count(name) > 1}):
         message = f"has two roles {name!r}: their logins would be the same"
         yield Problem(path="refresh.roles", message=message, action="Rename one of them.")
+    yield from _quasi_identifier_problems(refresh)
     sizes = refresh.sizes
     yield from _size_problems(
         {
@@ -114,6 +115,25 @@ def _refresh_problems(refresh: Refresh) -> Iterator[Problem]:
             "refresh.sizes.export": sizes.export,
         }
     )
+
+
+def _quasi_identifier_problems(refresh: Refresh) -> Iterator[Problem]:
+    seen: dict[tuple[str, frozenset[str]], int] = {}
+    for index, each in enumerate(refresh.quasi_identifiers):
+        path = f"refresh.quasi_identifiers[{index}]"
+        if each.threshold is not None and each.threshold < refresh.k_anonymity:
+            message = f"is {each.threshold}, which is weaker than k_anonymity: {refresh.k_anonymity}"
+            action = f"Write at least {refresh.k_anonymity}, or leave it out."
+            yield Problem(path=f"{path}.threshold", message=message, action=action)
+        for column in sorted({column for column in each.columns if each.columns.count(column) > 1}):
+            yield Problem(path=f"{path}.columns", message=f"lists {column!r} twice", action="Remove one of them.")
+        if each.person is not None and "." in each.person:
+            message = f"is {each.person!r}, a column of another table"
+            yield Problem(path=f"{path}.person", message=message, action=f"Name a column of {each.table} itself.")
+        first = seen.setdefault((each.table, frozenset(each.columns)), index)
+        if first != index:
+            message = f"is the set of refresh.quasi_identifiers[{first}] again"
+            yield Problem(path=path, message=message, action="Remove one of them.")
 
 
 def check_against_facts(stack: StackSettings, facts: ClusterFacts) -> list[Problem]:

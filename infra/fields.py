@@ -23,6 +23,8 @@ _PEOPLE = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._@/:-]{0,127}$")
 _CRON_FIELD = re.compile(r"^(\*|[0-9]+(-[0-9]+)?)(/[0-9]+)?$")
 # Lowest and highest value of each field of a schedule: minute, hour, day of the month, month, day of the week.
 _CRON_RANGES = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 6))
+_TABLE = re.compile(r"^([a-z_][a-z0-9_]*\.)?[a-z_][a-z0-9_]*$")
+_COLUMN_PATH = re.compile(r"^[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)?$")
 _POSTGRESQL_PARAMETER = re.compile(r"^[a-z_]+(\.[a-z_]+)?$")
 
 # A namespace is "<site>-<environment>" and at most 63 characters (RFC 1123 label); "-training" takes nine, and
@@ -120,6 +122,21 @@ def _parameter(value: str) -> str:
     return value
 
 
+def _table(value: str) -> str:
+    if not _TABLE.match(value):
+        message = f"{value!r} is not the name of a table"
+        raise _fault(message, "Write it as PostgreSQL does, such as hr_employee: a model's name with _ for each dot.")
+    return value
+
+
+def _column_path(value: str) -> str:
+    if not _COLUMN_PATH.match(value):
+        message = f"{value!r} is not the name of a column"
+        action = "Write a column, such as job_id, or one of the row a foreign key points to: employee_id.birthday."
+        raise _fault(message, action)
+    return value
+
+
 def _group(value: str) -> str:
     if not _GROUP.match(value):
         message = f"{value!r} is not a group of Odoo"
@@ -161,6 +178,8 @@ Cpu = Annotated[str, AfterValidator(_cpu)]
 ModuleName = Annotated[str, AfterValidator(_module)]
 Language = Annotated[str, AfterValidator(_language)]
 ParameterName = Annotated[str, AfterValidator(_parameter)]
+TableName = Annotated[str, AfterValidator(_table)]
+ColumnPath = Annotated[str, AfterValidator(_column_path)]
 GroupName = Annotated[str, AfterValidator(_group)]
 PeopleGroup = Annotated[str, AfterValidator(_people)]
 Schedule = Annotated[str, AfterValidator(_schedule)]

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from infra.fields import (  # noqa: TC001 - pydantic reads these annotations at run time
     Cidr,
+    ColumnPath,
     Country,
     Cpu,
     Currency,
@@ -24,6 +25,7 @@ from infra.fields import (  # noqa: TC001 - pydantic reads these annotations at 
     Region,
     Schedule,
     SiteName,
+    TableName,
     TimeZone,
 )
 from infra.naming import Environment, Naming
@@ -196,6 +198,25 @@ class TrainingRole(_Settings):
     trainees: int = Field(default=1, ge=0, le=50, description="How many trainees have a login.")
 
 
+class QuasiIdentifiers(_Settings):
+    """Columns of the site's own that together narrow a person down, beyond those that careops knows."""
+
+    table: TableName = Field(description="A table with a row per person, or several, such as x_ward_round.")
+    columns: tuple[ColumnPath, ...] = Field(
+        min_length=1,
+        description="Its columns, the most useful ones first: where too few share a combination, the last is emptied "
+        "first. One of a row it points to is written foreign_key.column, such as employee_id.birthday.",
+    )
+    person: ColumnPath | None = Field(
+        default=None,
+        description="Column that tells who a row is about where one person may have several, such as partner_id; null "
+        "counts rows.",
+    )
+    threshold: int | None = Field(
+        default=None, ge=2, le=1000, description="How many people at least share each combination; null is k_anonymity."
+    )
+
+
 class RefreshSizes(_Settings):
     """What a refresh takes while it runs."""
 
@@ -229,6 +250,9 @@ class Refresh(_Settings):
         ge=2,
         le=100,
         description="How many people at least share each combination of quasi-identifiers in training.",
+    )
+    quasi_identifiers: tuple[QuasiIdentifiers, ...] = Field(
+        default=(), description="The site's own sets of columns that k_anonymity is to hold for as well."
     )
     deadline_hours: int = Field(default=6, ge=1, le=48, description="After how many hours a run is given up.")
     roles: tuple[TrainingRole, ...] = Field(

@@ -37,6 +37,7 @@ class RefreshPlan:
         time_zone: The schedule's time zone.
         deadline_seconds: After how long a run is given up.
         k_anonymity: Smallest group of people with one combination of quasi-identifiers.
+        quasi_identifiers: The site's own sets of quasi-identifiers, as the program takes them (JSON).
         roles: Training's logins, as the program takes them (JSON).
         sizes: What a run takes.
         image: The image of export and mask, by digest.
@@ -48,6 +49,7 @@ class RefreshPlan:
     time_zone: str
     deadline_seconds: int
     k_anonymity: int
+    quasi_identifiers: str
     roles: str
     sizes: RefreshSizes
     image: str
@@ -80,6 +82,7 @@ def plan_refresh(stack: StackSettings, facts: ClusterFacts) -> RefreshPlan | Non
         time_zone=site.time_zone,
         deadline_seconds=refresh.deadline_hours * 3600,
         k_anonymity=refresh.k_anonymity,
+        quasi_identifiers=json.dumps([each.model_dump(mode="json") for each in refresh.quasi_identifiers]),
         roles=json.dumps([role.model_dump(mode="json") for role in refresh.roles], sort_keys=True),
         sizes=refresh.sizes,
         image=facts.images["refresh"],

@@ -78,6 +78,7 @@ def mask_pod(plan: RefreshPlan, *, service_account: pulumi.Input[str]) -> Pod:
             **_isolated(plan, "hostaddr=127.0.0.1"),
             **_endpoint("TARGET", training, "postgres", naming.REFRESH_TARGET_ROLE, f"{RUN_PATH}/target"),
             "CAREOPS_K_ANONYMITY": str(plan.k_anonymity),
+            "CAREOPS_QUASI_IDENTIFIERS": plan.quasi_identifiers,
             "CAREOPS_CATALOGUE": CATALOGUE_PATH,
             "CAREOPS_EVIDENCE_KEY": f"{RUN_PATH}/evidence/key.pem",
             "CAREOPS_REQUESTED_BY": "schedule",

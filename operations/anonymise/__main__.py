@@ -96,6 +96,7 @@ def mask(environ: Mapping[str, str], certify: Callable[[Evidence], Mapping[str, 
     from operations.anonymise.mask import Mask
     from operations.anonymise.parts import Proof
     from operations.anonymise.target import Target
+    from operations.anonymise.verify.quasi import VARIABLE, parse_sets
     from operations.anonymise.waiting import Patience
 
     def step(text: str) -> None:
@@ -103,15 +104,18 @@ def mask(environ: Mapping[str, str], certify: Callable[[Evidence], Mapping[str, 
 
     pod = read_pod(environ)
     folder = environ.get("CAREOPS_CATALOGUE", "")
+    k, sets = number(environ, "CAREOPS_K_ANONYMITY"), parse_sets(environ.get(VARIABLE, ""))
     Mask(
         pod=pod,
         isolated=endpoint(environ, "CAREOPS_ISOLATED"),
         target=Target(server=endpoint(environ, "CAREOPS_TARGET"), run=pod.run),
         catalogues=sorted(Path(folder).glob("*.tsv")) if folder else (),
-        parts=Proof(k=number(environ, "CAREOPS_K_ANONYMITY"), certify=certify, say=step),
+        parts=Proof(k=k, sets=sets, certify=certify, say=step),
         tools=_tools(),
         step=step,
         patience=Patience(never=pod.wait_seconds, say=step),
+        k=k,
+        sets=sets,
     ).go()
 
 

@@ -10,10 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from operations.anonymise import canaries, files
+from operations.anonymise import canaries, chart, files
 from operations.anonymise.rules.plain import FILES, FILES_TABLE
+from operations.anonymise.rules.scope import K
 from operations.anonymise.schema import read_schema
 from operations.anonymise.verify import kanonymity, shapes, structure
+from operations.anonymise.verify.quasi import QuasiSet, all_sets
 from operations.anonymise.verify.report import Verification, run
 from operations.anonymise.verify.run import Wanted, verify
 from operations.anonymise.verify.structure import Pair
@@ -66,12 +68,14 @@ class Proof:
         k: Smallest group of people with the same quasi-identifiers.
         certify: Signs.
         say: Told the result of each check.
+        sets: Sets of quasi-identifiers that the site declares, beyond those that every site has.
         shipped: Folder with `filestore.tar`, the files that are nobody's; without one, every file gets a stand-in.
     """
 
     k: int
     certify: Callable[[Evidence], Mapping[str, Any]]
     say: Callable[[str], None]
+    sets: tuple[QuasiSet, ...] = ()
     shipped: Path = SHIPPED
     _planted: Planting = field(default_factory=canaries.Planting)
     _before: Verification = field(default_factory=lambda: Verification(checks=()))
@@ -109,11 +113,17 @@ class Proof:
         """
         with ExitStack() as stack:
             pair = self._pair(stack, masked.catalogue, source, target)
-            rare = kanonymity.suppress(pair.target, pair.after, pair.catalogue, self.k)
-            self.say(f"rows whose quasi-identifiers fewer than {self.k} shared, emptied: {rare:,}")
+            sets = all_sets(self.sets)
+            rare = kanonymity.suppress(pair.target, pair.after, pair.catalogue, self.k, sets)
+            self.say(f"values of quasi-identifiers that fewer than {self.k} shared, emptied: {rare:,}")
+            self.say(f"departments with a made leader: {chart.make(pair.target, pair.after):,}")
             placed = _placed(pair.target, self._kept)
             checks = (
                 ("canaries", lambda: canaries.check(pair.target, pair.after, self._planted, placed)),
+                (
+                    "k-anonymity",
+                    lambda: kanonymity.check(pair.target, pair.after, pair.catalogue, self.k, sets, adopted=False),
+                ),
                 ("rows", lambda: structure.rows(pair)),
                 ("constraints", lambda: structure.constraints(pair)),
                 ("sequences", lambda: structure.sequences(pair)),
@@ -135,7 +145,8 @@ class Proof:
         with ExitStack() as stack:
             pair = self._pair(stack, masked.catalogue, source, target)
             pair = dataclasses.replace(pair, added=_grown(pair))
-            after = verify(pair, Wanted(k=self.k), self._planted, lambda: _placed(pair.target, self._kept), self._tell)
+            wanted = Wanted(k=self.k, sets=all_sets(self.sets))
+            after = verify(pair, wanted, self._planted, lambda: _placed(pair.target, self._kept), self._tell)
         evidence = Evidence(masked=masked, adopted=adopted, before=self._before, after=after, files=self._files)
         if not (after.passed and self._before.passed):
             return None, findings_of(after)
@@ -143,6 +154,8 @@ class Proof:
 
     def _pair(self, stack: ExitStack, catalogue: Catalogue, source: Endpoint, target: Endpoint) -> Pair:
         before, after = (stack.enter_context(endpoint.connect()) for endpoint in (source, target))
+        # Conditions of tables read it, as they did while the rows were copied.
+        before.execute("SELECT set_config(%s, %s, false)", (K, str(self.k)))
         return Pair(
             source=before, target=after, before=read_schema(before), after=read_schema(after), catalogue=catalogue
         )

@@ -91,7 +91,9 @@ def test_every_condition_of_a_table_is_understood_by_postgresql_and_leaves_rows(
             query = f'SELECT count(*) FROM "{rule.table}" WHERE {rule.where}'  # noqa: S608 - the catalogue's own text
             row = connection.execute(query).fetchone()
             assert row
-            assert row[0] > 0 or rule.table == "ir_default", rule.table
+            # Where nobody shares a tag with enough others, none is copied.
+            few = rule.table == "ir_default" or "careops_mask.k" in rule.where
+            assert row[0] > 0 or few, rule.table
 
 
 def test_no_secret_of_the_parameters_is_copied(server: Server, either: str, shipped: Catalogue):

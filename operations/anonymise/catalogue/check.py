@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from operations.anonymise.model import Catalogue, ColumnRule
     from operations.anonymise.schema import Column, Schema, Table
 
-_LINKS = frozenset({"keep", "null", "empty-table"})
+_LINKS = frozenset({"keep", "null", "shared", "empty-table"})
 """Words of a column that is part of a key: a made number would point to somebody else, or to nothing."""
 
 _UNBOUNDED = frozenset({"filler-html", "filler-xml"})
@@ -191,9 +191,9 @@ def _of_key(column: Column, rule: Rule, table: Table, catalogue: Catalogue) -> I
         if column.name not in key.columns:
             continue
         if rule.word not in _LINKS:
-            yield f"the column points to {key.target}; its rule is keep or null, not {rule}"
+            yield f"the column points to {key.target}; its rule is keep, null or shared, not {rule}"
         target = catalogue.table(key.target)
-        if rule.word == "keep" and target and target.action is Action.EMPTY:
+        if rule.word in {"keep", "shared"} and target and target.action is Action.EMPTY:
             yield f"the column points to {key.target}, which is emptied; its rule is null, or this table is emptied too"
 
 

@@ -35,12 +35,14 @@ class Run:
         catalogue: The lines about it.
         lists: Languages of made names.
         country: ISO code of the country that telephone numbers without a prefix belong to.
+        k: How many people at least share what the rule `shared` lets stay.
     """
 
     schema: Schema
     catalogue: Catalogue
     lists: Lists = field(default_factory=Lists)
     country: str = "US"
+    k: int = 5
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from operations.anonymise.model import Action
 from operations.anonymise.rules import dates, numbers, people, places, plain, texts
 from operations.anonymise.rules.at import At, CompileError, Run
 from operations.anonymise.rules.grammar import RuleError, parse
-from operations.anonymise.rules.scope import SETTINGS, Scope, quoted, relation
+from operations.anonymise.rules.scope import SETTINGS, K, Scope, quoted, relation
 from operations.anonymise.rules.words import Kind
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ _RULES: Mapping[str, Callable[[Rule, Cell, At], str]] = {
     "properties": texts.properties,
     "recompute": plain.recompute,
     "same-as": plain.same_as,
+    "shared": plain.shared,
     "shift-date": dates.shift_date,
     "shipped": plain.shipped,
     "ssn": numbers.ssn,
@@ -77,7 +78,7 @@ _SHORTEST = {"email": 29, "login": 29, "url": 28, "uuid": 36, "token": 32, "hash
 _ONCE = frozenset({"account-number", "email", "iban", "name"})
 """Words whose fake is of the text and the row alone, and dear; `phone` knows copies by itself, in another format."""
 
-_AS_THEY_ARE = frozenset({"keep", "null", "recompute", "shipped", "generated"})
+_AS_THEY_ARE = frozenset({"keep", "null", "recompute", "shared", "shipped", "generated"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,6 +142,7 @@ def session_settings(key: RunKey, run: Run, today: datetime.date) -> dict[str, s
         **run.lists.settings(),
         f"{SETTINGS}.today": today.isoformat(),
         f"{SETTINGS}.run_weeks": str(weeks),
+        K: str(run.k),
     }
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from operations.anonymise.rules.at import CompileError
-from operations.anonymise.rules.scope import filled, hexadecimal, literal, quoted, small
+from operations.anonymise.rules.scope import K, filled, hexadecimal, literal, quoted, relation, small
 from operations.anonymise.rules.words import Kind
 
 if TYPE_CHECKING:
@@ -51,6 +51,22 @@ def null(_: Rule, cell: Cell, __: At) -> str:
     if cell.not_null:
         raise CompileError(f"{cell.table}.{cell.column} takes no NULL, so its rule cannot be null")
     return f"NULL::{cell.type}"
+
+
+def shared(rule: Rule, cell: Cell, at: At) -> str:
+    """Return the value where at least k different people have it, each counted once however many rows are theirs.
+
+    Raises:
+        CompileError: The column takes no NULL.
+    """
+    if cell.not_null:
+        raise CompileError(f"{cell.table}.{cell.column} takes no NULL, so its rule cannot be shared")
+    column = quoted(cell.column)
+    enough = (
+        f"SELECT s.{column} FROM {relation(at.table.name)} s GROUP BY s.{column} "
+        f"HAVING count(DISTINCT s.{quoted(rule.names[0])})>=(SELECT current_setting('{K}')::int)"
+    )
+    return f"CASE WHEN {cell.raw} IN ({enough}) THEN {cell.raw} END"
 
 
 def recompute(_: Rule, cell: Cell, __: At) -> str:

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 SETTINGS = "careops_mask"
 """Prefix of the session settings that hold the keys and lists; PostgreSQL keeps them in the session's memory only."""
 
+K = f"{SETTINGS}.k"
+"""The setting that holds how many people at least must share a value that stays; conditions of tables read it too."""
+
 _C = '"C"'
 
 

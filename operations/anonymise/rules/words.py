@@ -175,6 +175,13 @@ _ALL = (
         parameters=(_P.RULE,),
         required=1,
     ),
+    _word(
+        *("shared", _ANY, _K, "The value where at least as many people share it as the settings ask for; else NULL."),
+        may_empty=True,
+        bounded=True,
+        parameters=(_P.COLUMN,),
+        required=1,
+    ),
     _word("empty-table", _ANY, _X, "The table is emptied, so no value is left to mask.", unique=True, bounded=True),
     # -- names and ways to reach a person --
     _word(

@@ -42,6 +42,38 @@ class Finding:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Group:
+    """What was found of a set of columns that together narrow a person down; never what stands in them.
+
+    Attributes:
+        table: The set's table.
+        columns: Those of its columns whose real value stays, or a blurred one.
+        people: Who have any of them.
+        smallest: People in the smallest group of one combination: the k that was found; 0 without any.
+        threshold: How many must share each.
+        declared: The site's settings declare it, beyond those that every site has.
+    """
+
+    table: str
+    columns: tuple[str, ...]
+    people: int
+    smallest: int
+    threshold: int
+    declared: bool
+
+    def as_json(self) -> dict[str, Any]:
+        """Return plain values for the certificate."""
+        return {
+            "table": self.table,
+            "columns": list(self.columns),
+            "people": self.people,
+            "smallest": self.smallest,
+            "threshold": self.threshold,
+            "declared": self.declared,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
 class CheckResult:
     """The result of one check.
 
@@ -52,6 +84,7 @@ class CheckResult:
         facts: Counts of what was looked at, by name: a check that looked at nothing shows it here.
         seconds: Wall time.
         why: Why it could not run: the kind of error and never its text, which may quote a value.
+        groups: Of the k-anonymity: what each set of columns divides people into.
     """
 
     name: str
@@ -60,6 +93,7 @@ class CheckResult:
     facts: Mapping[str, int] = field(default_factory=dict)
     seconds: float = 0.0
     why: str = ""
+    groups: tuple[Group, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -76,6 +110,7 @@ class CheckResult:
             "facts": dict(sorted(self.facts.items())),
             "seconds": round(self.seconds, 3),
             "why": self.why,
+            **({"groups": [group.as_json() for group in self.groups]} if self.groups else {}),
         }
 
 
@@ -103,11 +138,13 @@ class Looked:
         findings: What it found.
         facts: Counts of what was looked at.
         required: Names of facts that must not be 0: a check that had nothing to look at did not run.
+        groups: What sets of columns divide people into.
     """
 
     findings: Iterable[Finding] = ()
     facts: Mapping[str, int] = field(default_factory=dict)
     required: tuple[str, ...] = ()
+    groups: Iterable[Group] = ()
 
 
 def run(name: str, body: Callable[[], Looked]) -> CheckResult:
@@ -132,5 +169,6 @@ def run(name: str, body: Callable[[], Looked]) -> CheckResult:
         findings=findings,
         facts=dict(looked.facts),
         seconds=time.monotonic() - started,
+        groups=tuple(looked.groups),
         why=f"nothing to look at: {', '.join(missing)}" if missing and not findings else "",
     )

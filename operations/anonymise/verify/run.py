@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from operations.anonymise import canaries
-from operations.anonymise.verify import credentials, dictionary, kanonymity, shapes, structure
+from operations.anonymise.verify import credentials, dictionary, kanonymity, quasi, shapes, structure
 from operations.anonymise.verify.report import Verification, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from operations.anonymise.verify.report import CheckResult
+    from operations.anonymise.verify.report import CheckResult, Looked
     from operations.anonymise.verify.structure import Pair
 
 
@@ -28,7 +28,7 @@ class Wanted:
     """
 
     k: int = kanonymity.DEFAULT_K
-    sets: tuple[kanonymity.QuasiSet, ...] = kanonymity.SETS
+    sets: tuple[quasi.QuasiSet, ...] = quasi.SETS
     tolerance: shapes.Tolerance = field(default_factory=shapes.Tolerance)
     adopted: bool = True
 
@@ -55,7 +55,7 @@ def verify(
         ("dictionary", lambda: dictionary.check(pair.source, pair.target, schemas, pair.catalogue, files())),
         ("credentials", lambda: credentials.survivors(pair)),
         ("unchanged cells", lambda: shapes.unchanged(pair)),
-        ("k-anonymity", lambda: kanonymity.check(pair.target, pair.after, pair.catalogue, wanted.k, wanted.sets)),
+        ("k-anonymity", lambda: _kanonymity(pair, wanted)),
         ("rows", lambda: structure.rows(pair)),
         ("constraints", lambda: structure.constraints(pair)),
         ("sequences", lambda: structure.sequences(pair)),
@@ -71,3 +71,7 @@ def verify(
         results.append(result)
         progress(result)
     return Verification(checks=tuple(results))
+
+
+def _kanonymity(pair: Pair, wanted: Wanted) -> Looked:
+    return kanonymity.check(pair.target, pair.after, pair.catalogue, wanted.k, wanted.sets, adopted=wanted.adopted)

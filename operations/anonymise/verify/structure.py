@@ -124,7 +124,8 @@ _SEQUENCES = """
 def references(pair: Pair) -> Looked:
     """Compare how many rows point to a record that is there, for links by model name and number.
 
-    Rows of emptied tables cannot be pointed to, so links to their models are left out on both sides.
+    Rows of emptied tables cannot be pointed to, so links to their models are left out on both sides; what a condition
+    leaves out counts as not there in the source either.
     """
     findings, checked = [], 0
     tables = _tables_of_models(pair.before)
@@ -159,10 +160,13 @@ def _dangling(
     for (of,) in connection.execute(used.encode()).fetchall():
         if of not in tables or not copied(pair, tables[of]):
             continue
+        there, told = relation(tables[of]), pair.catalogue.table(tables[of])
+        if connection is pair.source and told is not None and told.action is Action.WHERE:
+            there = f"(SELECT * FROM {there} WHERE ({told.where}))"
         query = (
             f"SELECT count(*) FROM {relation(name)} t "
             f"WHERE {quoted(model)} = {literal(of)} AND {quoted(number)} > 0 {where} "
-            f"AND NOT EXISTS (SELECT FROM {relation(tables[of])} r WHERE r.id = t.{quoted(number)})"
+            f"AND NOT EXISTS (SELECT FROM {there} r WHERE r.id = t.{quoted(number)})"
         )
         found[of] = _number(connection, query)
     return found

@@ -80,3 +80,11 @@ def test_marks_of_another_run_say_nothing():
     state = State(steps={"masked": {"run": "6"}, "started": {"run": "7"}})
     assert state.of_run("7").detail(Step.MASKED) is None
     assert state.of_run("7").detail(Step.STARTED) == {"run": "7"}
+
+
+def test_sets_that_name_what_is_not_there_stop_the_run_with_everything_else_at_once():
+    unknown = ["x_round (x_flor): x_round has no column x_flor", "x_rounds (a): there is no table x_rounds"]
+    with pytest.raises(Refused) as caught:
+        refuse_unclassified(compare(SCHEMA, catalogue()), SCHEMA, unknown)
+    assert all(text in caught.value.why for text in unknown)
+    assert "refresh.quasi_identifiers" in caught.value.action

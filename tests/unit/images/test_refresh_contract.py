@@ -10,6 +10,7 @@ from careops_odoo.adopt_settings import parse_roles, password, read_run
 from psycopg.conninfo import conninfo_to_dict
 
 from operations.anonymise.environment import number, read_pod, required
+from operations.anonymise.verify.quasi import VARIABLE, parse_sets
 from operations.refresh import logins
 from operations.refresh.jobs import run_name, run_parts
 from tests import declared
@@ -55,6 +56,7 @@ def test_every_database_is_named_as_libpq_takes_it(environment, workload, names)
 def test_the_masking_program_finds_what_it_certifies_with():
     found = environ("prod", "refresh-mask")
     assert number(found, "CAREOPS_K_ANONYMITY") == 5
+    assert parse_sets(required(found, VARIABLE)) == (), "an empty list is said, and not left out"
     for name in ("CAREOPS_EVIDENCE_KEY", "CAREOPS_REQUESTED_BY", "CAREOPS_APPROVED_BY"):
         assert required(found, name)
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import pytest
 import yaml
 
-from infra.model import Refresh
+from infra.model import QuasiIdentifiers, Refresh
+from infra.plans.refresh import plan_refresh
+from infra.plans.refresh_pods import mask_pod
 from infra.plans.sizes import peak_demand
 from infra.settings import SettingsError, load_sites, load_stack
+from operations.anonymise.verify.quasi import QuasiSet, parse_sets
 from tests import declared
 
 SITE = "sites/riverside.yaml"
@@ -46,16 +50,57 @@ def test_anything_else_is_refused_with_an_example(checkout, schedule):
         ({"roles": [{"name": "a", "groups": []}]}, "refresh.roles[0].groups", "at least 1"),
         ({"roles": [{"name": "Dr. Who", "groups": ["base.group_user"]}]}, "refresh.roles[0].name", "cannot be part"),
         ({"k_anonymity": 1}, "refresh.k_anonymity", "greater than or equal to 2"),
+        ({"quasi_identifiers": [{"table": "HR Employee", "columns": ["a"]}]}, "refresh.quasi_identifiers[0].table",
+         "name of a table"),
+        ({"quasi_identifiers": [{"table": "t", "columns": []}]}, "refresh.quasi_identifiers[0].columns", "at least 1"),
+        ({"quasi_identifiers": [{"table": "t", "columns": ["a.b.c"]}]}, "refresh.quasi_identifiers[0].columns[0]",
+         "name of a column"),
+        ({"quasi_identifiers": [{"table": "t", "columns": ["a"], "threshold": 4}]},
+         "refresh.quasi_identifiers[0].threshold", "weaker than k_anonymity: 5"),
+        ({"quasi_identifiers": [{"table": "t", "columns": ["a", "a"]}]}, "refresh.quasi_identifiers[0].columns",
+         "twice"),
+        ({"quasi_identifiers": [{"table": "t", "columns": ["a"], "person": "b.c"}]},
+         "refresh.quasi_identifiers[0].person", "column of another table"),
         ({"deadline_hours": 0}, "refresh.deadline_hours", "greater than or equal to 1"),
         ({"shedule": "* * * * *"}, "refresh.shedule", "unknown setting"),
         ({"sizes": {"isolated_storage": "10 GB"}}, "refresh.sizes.isolated_storage", "whole number"),
     ],
-)
+)  # fmt: skip
 def test_an_impossible_value_is_refused_where_it_stands(checkout, refresh, where, word):
     checkout.edit(SITE, refresh=refresh)
     (problem,) = problems(lambda: load_sites(checkout.root))
     assert problem.path == f"{SITE}: {where}"
     assert word in problem.message
+
+
+def test_every_fault_of_the_sites_own_sets_is_told_at_once(checkout):
+    sets = [
+        {"table": "t", "columns": ["a", "b"], "threshold": 2},
+        {"table": "t", "columns": ["b", "a"]},
+        {"table": "t", "columns": ["c"], "person": "d.e", "threshold": 3},
+    ]
+    checkout.edit(SITE, refresh={"k_anonymity": 7, "quasi_identifiers": sets})
+    assert {problem.path.removeprefix(f"{SITE}: refresh.quasi_identifiers") for problem in problems(
+        lambda: load_sites(checkout.root)
+    )} == {"[0].threshold", "[1]", "[2].threshold", "[2].person"}  # fmt: skip
+
+
+def test_what_the_masking_program_gets_of_the_sites_own_sets_is_what_the_settings_say():
+    given = [
+        QuasiIdentifiers(table="x_round", columns=("x_ward", "employee_id.birthday"), person="employee_id"),
+        QuasiIdentifiers(table="x_bed", columns=("x_floor",), threshold=9),
+    ]
+    stack = declared.settings("prod")
+    assert stack.site.refresh
+    refresh = stack.site.refresh.model_copy(update={"quasi_identifiers": tuple(given)})
+    site = stack.site.model_copy(update={"refresh": refresh})
+    plan = plan_refresh(dataclasses.replace(stack, site=site), declared.facts())
+    assert plan
+    pod = mask_pod(plan, service_account="refresh-mask")
+    assert parse_sets(pod.env["CAREOPS_QUASI_IDENTIFIERS"]) == (
+        QuasiSet(table="x_round", columns=("x_ward", "employee_id.birthday"), person="employee_id", declared=True),
+        QuasiSet(table="x_bed", columns=("x_floor",), threshold=9, declared=True),
+    )
 
 
 def test_two_roles_of_one_name_would_have_the_same_logins(checkout):
