@@ -54,6 +54,7 @@ class Certificate:
         key_destroyed: Whether it was overwritten before this was signed.
         rows: Rows by table.
         columns: Columns by classification.
+        rows_by_class: Rows of tables with a column of a classification, by classification.
         files: Files by what became of them.
         verification: Results of all checks.
         requested_by: Who asked.
@@ -72,6 +73,7 @@ class Certificate:
     key_destroyed: bool
     rows: Mapping[str, int]
     columns: Mapping[str, int]
+    rows_by_class: Mapping[str, int]
     files: Mapping[str, int]
     verification: Verification
     requested_by: str
@@ -92,6 +94,7 @@ class Certificate:
             "rows": sum(self.rows.values()),
             "tables": {name: count for name, count in sorted(self.rows.items()) if count},
             "columns": dict(sorted(self.columns.items())),
+            "rows_by_class": dict(sorted(self.rows_by_class.items())),
             "files": dict(sorted(self.files.items())),
             "verification": self.verification.as_json(),
             "passed": self.verification.passed,

@@ -61,6 +61,7 @@ def certificate(evidence: Evidence, *, requested_by: str, approved_by: str, star
         key_destroyed=masked.key_destroyed,
         rows=masked.transferred.rows,
         columns=columns(masked),
+        rows_by_class=rows_by_class(masked),
         files={**evidence.files, "missing in the source": int(masked.export.get("files_missing", 0))},
         verification=Verification(checks=(*first, *after)),
         requested_by=requested_by,
@@ -78,6 +79,17 @@ def columns(masked: Masked) -> dict[str, int]:
         for column in table.columns
     )
     return dict(Counter(line.classification.value for line in lines if line is not None))
+
+
+def rows_by_class(masked: Masked) -> dict[str, int]:
+    """Return the number of rows that were carried over in tables with a column of each classification."""
+    found: Counter[str] = Counter()
+    for name, count in masked.transferred.rows.items():
+        table = masked.schema.tables[name]
+        lines = (masked.catalogue.column(name, column.name) for column in table.columns)
+        for classification in {line.classification.value for line in lines if line is not None}:
+            found[classification] += count
+    return dict(found)
 
 
 def read_key(path: Path) -> Ed25519PrivateKey:

@@ -17,8 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from operations.anonymise.certificate import Certificate, Outcome, canonical, fingerprint, sign, verify, verify_file
-from operations.anonymise.page import html
-from operations.anonymise.verify.report import CheckResult, Finding, Status, Verification
+from operations.anonymise.page import html, moment
+from operations.anonymise.verify.report import CheckResult, Finding, Group, Status, Verification
 from operations.cli.main import main
 from operations.exit_codes import ExitCode
 
@@ -39,6 +39,7 @@ def _certificate(*checks: CheckResult) -> Certificate:
         key_destroyed=True,
         rows={"res_partner": 1200, "bus_bus": 0},
         columns={"direct-identifier": 120, "public": 900},
+        rows_by_class={"direct-identifier": 1200, "public": 1200},
         files={"placeholder": 40, "keep": 2},
         verification=Verification(checks=checks or (passed,)),
         requested_by="schedule",
@@ -161,6 +162,50 @@ def test_the_page_says_all_and_loads_nothing():
     assert "default-src 'none'" in page
     assert not re.search(r"""(src|href)\s*=|@import|url\(|<script""", page)
     assert "Every check passed" in html(sign(_certificate(), KEY))
+
+
+GROUP = Group(table="hr_version", columns=("job_id",), people=240, smallest=7, threshold=5, declared=False)
+
+
+def test_the_page_says_who_when_by_which_rules_and_what_it_does_not_prove():
+    check = CheckResult(name="k-anonymity", status=Status.PASSED, groups=(GROUP,))
+    page = html(sign(_certificate(check), KEY))
+    for said in (
+        *("2026-11-24 03:00:00 UTC", "sha256:0123", "ab" * 32, "destroyed", "0123456789abcdef", "schedule"),
+        *("direct-identifier", "120", "1\u202f200", "k-anonymity", "hr_version", "job_id", "240", "does not prove"),
+    ):
+        assert said in page, said
+
+
+def test_the_page_does_not_call_a_run_good_whose_key_is_left_or_whose_summary_lies():
+    left = html(sign(dataclasses.replace(_certificate(), key_destroyed=False), KEY))
+    assert "NOT destroyed" in left
+    assert "Nobody may use this data" in left
+    document = sign(_certificate(CheckResult(name="rows", status=Status.COULD_NOT_RUN, why="no reason")), KEY)
+    document["certificate"]["passed"] = True
+    for page in (left, html(document)):
+        assert "Every check passed" not in page
+        assert "NOT passed</title>" in page
+
+
+def test_a_group_below_its_threshold_stands_out_on_the_page():
+    few = dataclasses.replace(GROUP, smallest=1, declared=True)
+    page = html(sign(_certificate(CheckResult(name="k-anonymity", status=Status.FAILED, groups=(few,))), KEY))
+    assert re.search(r'class="right failed"[^>]*>1<', page)
+    assert "(the site's own)" in page or "(the site&#39;s own)" in page
+
+
+def test_a_certificate_that_was_made_before_rows_were_counted_by_class_still_has_a_page():
+    document = sign(_certificate(), KEY)
+    del document["certificate"]["rows_by_class"]
+    assert "not counted" in html(document)
+
+
+def test_a_time_that_is_none_is_shown_as_it_is():
+    assert moment("2026-11-24T03:00:00+02:00") == "2026-11-24 01:00:00 UTC"
+    assert moment("yesterday") == "yesterday"
+    assert moment("2026-11-24T03:00:00") == "2026-11-24T03:00:00", "whose clock is not said"
+    assert moment("") == "not said"
 
 
 def _kept(folder: Path, document: Any) -> Path:

@@ -64,6 +64,7 @@ def test_a_proof_becomes_a_certificate_that_the_offline_check_accepts(environ, t
     assert verdict.outcome is Outcome.GENUINE, verdict.detail
     assert verdict.certificate["release"]["target"] == "19.0.0-3"
     assert verdict.certificate["columns"] == {"technical": 2}
+    assert verdict.certificate["rows_by_class"] == {"technical": 3}, "a row counts once for each class it has"
     names = [check["name"] for check in verdict.certificate["verification"]]
     assert names == ["before the adoption: rows", "rows"], "both verifications are certified"
 
