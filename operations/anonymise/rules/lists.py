@@ -18,13 +18,24 @@ FILLER_MOST = 65_536
 """A longer text is replaced by this much: nobody trains on more, and one row never costs more memory than this."""
 
 _SMALL_IN_2000 = "036 059 063 102 203 556 692 790 821 823 830 831 878 879 884 890 893"
-_SMALL_IN_2010 = "205 369 753 772"
+_SMALL_IN_2010 = "036 059 102 202 203 204 205 369 556 692 753 772 821 823 878 879 884 893"
+_NOBODYS = "005 055 192 311 340 375 399 459 509 555 569 649 733 842 885 889 901 938 942"
+_MILITARY = "090 091 092 093 094 095 096 097 098 962 963 964 965 966"
 
-SMALL_ZIP3 = frozenset(f"{_SMALL_IN_2000} {_SMALL_IN_2010}".split())
+SMALL_ZIP3 = frozenset(f"{_SMALL_IN_2000} {_SMALL_IN_2010} {_NOBODYS} {_MILITARY}".split())
 """First three digits of ZIP codes where 20,000 people or fewer live: 45 CFR 164.514(b)(2)(i)(B).
 
-The 17 of the guidance of the Department of Health and Human Services (26 November 2012), which asks for newer census
-data where they exist; the four more come from those. Being on the list only ever says less.
+Four lists in one, because being on it only ever says less:
+
+- the 17 that the guidance of the Department of Health and Human Services (26 November 2012) names, of the census of
+  2000;
+- the 18 of the census of 2010, by its ZIP code tabulation areas, as the research networks of hospitals use them; the
+  guidance asks for the newest data;
+- those that the postal service gave to single organisations and authorities, or to their post boxes: the census has no
+  area there, so nobody lives in one, and who writes it belongs to the organisation;
+- those of the armed forces abroad, for the same reason.
+
+What the census of 2020 would add is not in it. The k-anonymity check stands behind: what fewer than k share is emptied.
 """
 
 _COMPANIES = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 
 import pytest
@@ -73,6 +74,17 @@ def test_all_mistakes_of_all_tables_are_told_at_once():
     assert "one.a takes no NULL" in message
     assert "one.b is integer; email fits text only" in message
     assert "two.c: rule 'nonsense': no word 'nonsense'" in message
+
+
+def test_what_too_few_share_cannot_be_left_out_of_a_column_that_takes_no_null():
+    table = Table(name="t", columns=(text("id", "integer"), text("job", "integer", not_null=True)))
+    with pytest.raises(CompileError, match=r"t\.job takes no NULL"):
+        compile_table(table, run({"t.id": "keep", "t.job": "shared(id)"}, table))
+
+
+def test_a_session_knows_how_many_must_share_what_stays():
+    strict = dataclasses.replace(run({}), k=9)
+    assert session_settings(RunKey(), strict, TODAY)["careops_mask.k"] == "9"
 
 
 def test_references_that_go_round_are_refused():
@@ -186,6 +198,12 @@ def test_the_list_of_sparse_zip_codes_holds_the_17_of_the_guidance():
     assert len(guidance) == 17
     assert guidance <= SMALL_ZIP3
     assert all(len(prefix) == 3 and prefix.isdigit() for prefix in SMALL_ZIP3)
+
+
+def test_the_list_of_sparse_zip_codes_holds_what_the_census_of_2010_found_and_where_nobody_lives():
+    assert {"202", "204", "205", "369", "753", "772"} <= SMALL_ZIP3
+    assert {"055", "340", "733", "962"} <= SMALL_ZIP3, "an organisation's or a soldier's: nobody is counted there"
+    assert not {"021", "606", "750", "900"} & SMALL_ZIP3, "where millions live, three digits may stay"
 
 
 def test_identifiers_and_literals_are_quoted():
