@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -143,7 +142,7 @@ def list_(
         say(f"{name} was not made by careops and takes no hours: {wrong}. An administrator removes it:")
         say(f"  ./careops kubectl -n {chosen_training(site).namespace} delete sandboxrequest {name}")
     if not shown:
-        say("No requests." if every else "No requests that are open; those that are over: --all")
+        say("No requests." if every else "No open requests. Those that are over: ./careops sandbox list --all")
         return
     table(
         "id",
@@ -161,6 +160,8 @@ def list_(
 @app.command()
 def show(name: Id, site: Site = None, kubeconfig: Kubeconfig = None, as_json: AsJson = False) -> None:
     """Show one request with its history: who did what, when and why."""
+    from zoneinfo import ZoneInfo
+
     from operations.cli.output import print_json, say, table
     from operations.sandbox.decide import describe
 
@@ -169,11 +170,12 @@ def show(name: Id, site: Site = None, kubeconfig: Kubeconfig = None, as_json: As
         print_json(_document(found))
         return
     say(f"{found.id}: {found.asked.course}, {describe(found.asked)}; release {found.asked.release}; {_groups(found)}.")
+    zone = ZoneInfo(found.asked.time_zone)
     rows = [
-        (f"{entry.when.astimezone(UTC):%Y-%m-%d %H:%M}", entry.state, entry.who, entry.why, entry.run)
+        (f"{entry.when.astimezone(zone):%Y-%m-%d %H:%M}", entry.state, entry.who, entry.why, entry.run)
         for entry in found.history
     ]
-    table("when (UTC)", "state", "who", "why", "refresh", rows=rows)
+    table(f"when ({zone.key})", "state", "who", "why", "refresh", rows=rows)
 
 
 @app.command()
@@ -199,7 +201,7 @@ def calendar(
     if as_json:
         print_json({"schema": 1, "file": str(output), "events": events})
     else:
-        say(f"{output}: {events} events.")
+        say(f"{output}: {events} events, one for each day of a class and for each release freeze.")
 
 
 @app.command()
@@ -282,6 +284,8 @@ def _decided(request: Request, *, as_json: bool) -> None:
         return
     last = request.history[-1]
     say(f"{request.id} is {last.state} by {last.who}: {request.asked.course}, {describe(request.asked)}.")
+    if last.state == "approved":
+        say(f"Before the class the operator gives it fresh data: ./careops sandbox rebuild {request.id}")
 
 
 def _document(request: Request) -> dict[str, object]:

@@ -205,6 +205,14 @@ def describe(asked: Asked) -> str:
 
 def rebuild_problems(request: Request, situation: Situation) -> list[Problem]:
     """Return what stands against refreshing training for a request now."""
+    if request.state == "requested":
+        return [
+            Problem(
+                what=f"The request {request.id} is not approved yet",
+                why=f"{request.requester} asked for it, and a second person decides",
+                action=f"have it approved first: ./careops sandbox approve {request.id}",
+            )
+        ]
     if request.state not in GRANTED:
         return [wrong_state(request, "rebuilt")]
     now, rules = situation.now, situation.rules
@@ -273,10 +281,20 @@ def next_step(request: Request, situation: Situation) -> str:
         case "requested":
             return f"a second person: sandbox approve {request.id}"
         case "approved":
-            return f"before the class: sandbox rebuild {request.id}"
+            return _until_ready(request, situation.now, end)
         case "ready":
             return f"expires {end}"
     return ""
+
+
+def _until_ready(request: Request, now: datetime, end: str) -> str:
+    """Return what is to be done about an approved request that has no data yet."""
+    hours = class_hours(request.asked)
+    if now < hours[0].begin:
+        return f"before the class: sandbox rebuild {request.id}"
+    if now < hours[-1].end:
+        return f"the class has begun: sandbox rebuild {request.id}"
+    return f"its class is over; expires {end}"
 
 
 def wrong_state(request: Request, done: str) -> Problem:

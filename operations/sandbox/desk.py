@@ -133,7 +133,7 @@ class Desk:
                 ExitCode.NOT_ALLOWED,
                 f"The request {name} cannot be {state} by {who}, who asked for it",
                 "a second person decides, and the cluster checks that it is one",
-                f"have somebody else decide; your own request ends with: ./careops sandbox withdraw {name}",
+                f"have somebody else decide; your own request ends with: ./careops sandbox withdraw {name} --why TEXT",
             )
         return request, who
 

@@ -98,7 +98,7 @@ def test_the_list_shows_what_is_open_and_all_when_asked(capsys):
 @pytest.mark.usefixtures("at_hand")
 def test_an_empty_list_says_so(capsys):
     assert main(["sandbox", "list"]) == 0
-    assert "No requests that are open" in capsys.readouterr().err
+    assert "No open requests" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("field", "value"), [("timeZone", "Mars/Olympus_Mons"), ("firstDay", "0001-01-01")])

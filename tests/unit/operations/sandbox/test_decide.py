@@ -171,7 +171,13 @@ def test_an_approved_request_is_rebuilt_before_and_during_its_class():
     assert rebuild_problems(request("approved", "ready"), situation()) == []
 
 
-@pytest.mark.parametrize("states", [(), ("rejected",), ("withdrawn",), ("approved", "expired")])
+def test_what_nobody_approved_is_not_rebuilt_and_says_how_it_can_be():
+    (problem,) = rebuild_problems(request(), situation())
+    assert "not approved yet" in problem.what
+    assert "./careops sandbox approve 261201-1" in problem.action
+
+
+@pytest.mark.parametrize("states", [("rejected",), ("withdrawn",), ("approved", "expired")])
 def test_only_what_is_approved_is_rebuilt(states):
     assert "cannot be rebuilt" in whats(rebuild_problems(request(*states), situation()))
 
@@ -238,7 +244,11 @@ def test_what_has_ended_does_not_expire(states):
 
 def test_the_list_says_what_to_do_next():
     assert "sandbox approve 261201-1" in next_step(request(), situation())
-    assert "sandbox rebuild 261201-1" in next_step(request("approved"), situation())
+    for hour, said in ((7, "before the class: "), (9, "the class has begun: ")):
+        now = datetime(2026, 12, 1, hour, 30, tzinfo=UTC)
+        assert next_step(request("approved"), situation(now=now)) == f"{said}sandbox rebuild 261201-1"
+    now = datetime(2026, 12, 1, 12, 0, tzinfo=UTC)
+    assert next_step(request("approved"), situation(now=now)) == "its class is over; expires 2026-12-08"
     assert next_step(request("approved", "ready"), situation()) == "expires 2026-12-08"
     assert "sandbox expire" in next_step(request("approved", "ready"), situation(now=datetime(2027, 1, 9, tzinfo=UTC)))
     assert next_step(request("withdrawn"), situation()) == ""
