@@ -243,7 +243,8 @@ class Refresh(_Settings):
 
     schedule: Schedule | None = Field(
         default=None,
-        description="When, in the site's time zone, such as `30 1 * * 6`; null is only when somebody asks for it.",
+        description="When, in the site's time zone, such as `30 1 * * 6`; null is only when somebody asks for it. Let it "
+        "begin deadline_hours before the first class of the day: a run that could last into one is left out.",
     )
     k_anonymity: int = Field(
         default=5,
@@ -306,7 +307,7 @@ class SiteSettings(_Settings):
     sandbox: Sandbox | None = Field(
         default=None, description="How trainers ask for a refreshed training environment; null is not at all."
     )
-    freezes: tuple[Freeze, ...] = Field(default=(), description="Days without classes and without refreshes asked for.")
+    freezes: tuple[Freeze, ...] = Field(default=(), description="Days without classes and without refreshes.")
 
 
 class OperatorSettings(_Settings):
