@@ -243,8 +243,8 @@ class Refresh(_Settings):
 
     schedule: Schedule | None = Field(
         default=None,
-        description="When, in the site's time zone, such as `30 1 * * 6`; null is only when somebody asks for it. Let it "
-        "begin deadline_hours before the first class of the day: a run that could last into one is left out.",
+        description="When, in the site's time zone, such as `30 1 * * 6`; null is only when somebody asks for it. Let "
+        "it begin deadline_hours before the first class of the day: a run that could last into one is left out.",
     )
     k_anonymity: int = Field(
         default=5,
