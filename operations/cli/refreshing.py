@@ -34,8 +34,10 @@ def fill(
     from operations.cli.progress import reporter
     from operations.refresh import plan as planning
     from operations.refresh.cluster import live_cluster
+    from operations.refresh.declared import refuse_unknown
 
     cluster, name = live_cluster(current), chosen.site.name
+    refuse_unknown(current.paths.root, chosen.site)
     with live.platform_lock(current):
         planning.refuse_unless_ready(cluster, name)
         plan = planning.make_plan(cluster, name, planning.records(_records(current)))

@@ -8,6 +8,7 @@ import psycopg
 import pytest
 
 from operations.anonymise import chart
+from operations.anonymise.catalogue.loader import load
 from operations.anonymise.model import Catalogue
 from operations.anonymise.schema import Schema, read_schema
 from operations.anonymise.verify import kanonymity
@@ -156,6 +157,36 @@ def test_a_copy_that_tells_what_was_emptied_is_found_and_emptied(target: psycopg
     assert [(f.column, f.count) for f in found] == [("department_id", 1)]
     assert kanonymity.suppress(target, schema, NOBODY, 5, ()) == 1
     assert list(kanonymity.check(target, schema, NOBODY, 5, ()).findings) == []
+
+
+def test_what_an_employee_once_applied_for_does_not_tell_the_job(made: Source):
+    made.execute(
+        "CREATE TABLE hr_applicant (id int PRIMARY KEY, employee_id int REFERENCES hr_employee, job_id int,"
+        " department_id int)",
+        "INSERT INTO hr_applicant SELECT n, NULL, 9, 3 FROM generate_series(1, 8) n",
+        "INSERT INTO hr_applicant VALUES (9, 19, 9, 3)",
+        "UPDATE hr_version SET job_id = NULL, department_id = NULL WHERE id = 19",
+    )
+    with made.server.connect(made.database) as target:
+        schema = read_schema(target)
+        kanonymity.suppress(target, schema, NOBODY, 5, ())
+        assert one(target, "SELECT job_id, department_id FROM hr_applicant WHERE employee_id = 19") == (None, None)
+        assert one(target, "SELECT count(job_id) FROM hr_applicant") == (8,), "of the others nobody knows who they are"
+
+
+def test_tags_that_too_few_carry_are_left_out_by_the_shipped_condition(made: Source):
+    shipped = load().tables["res_partner_res_partner_category_rel"].where
+    made.execute(
+        "CREATE TABLE res_partner_res_partner_category_rel (partner_id int, category_id int,"
+        " PRIMARY KEY (partner_id, category_id))",
+        "INSERT INTO res_partner_res_partner_category_rel SELECT n, 1 FROM generate_series(1, 7) n",
+        "INSERT INTO res_partner_res_partner_category_rel VALUES (1, 2), (2, 2)",
+    )
+    with made.server.connect(made.database) as session:
+        kept = "SELECT count(*), max(category_id) FROM res_partner_res_partner_category_rel WHERE " + shipped  # noqa: S608 - the catalogue's own text
+        assert one(session, kept) == (7, 1)
+        session.execute("SELECT set_config('careops_mask.k', '8', false)")
+        assert one(session, kept) == (0, None), "a stricter site leaves out more"
 
 
 def test_the_rule_lets_stay_what_enough_people_share(made: Source):

@@ -86,11 +86,15 @@ class Copy:
     of: str
 
 
-COPIES = tuple(
-    Copy(table=table, column="department_id", person="employee_id", of="hr_version")
-    for table in ("account_analytic_line", "hr_expense", "hr_leave", "hr_leave_allocation", "hr_resume_line")
+_DEPARTMENTS = (
+    *("account_analytic_line", "hr_applicant", "hr_expense", "hr_leave", "hr_leave_allocation", "hr_resume_line"),
+    "maintenance_equipment",
 )
-"""Odoo's stored copies: each would tell what was emptied in the person's own record."""
+COPIES = (
+    *(Copy(table=table, column="department_id", person="employee_id", of="hr_version") for table in _DEPARTMENTS),
+    Copy(table="hr_applicant", column="job_id", person="employee_id", of="hr_version"),
+)
+"""Odoo's stored copies, and what an employee once applied for: each would tell what the own record no longer does."""
 
 
 def parse_sets(text: str) -> tuple[QuasiSet, ...]:

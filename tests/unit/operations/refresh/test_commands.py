@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import hashlib
 import hmac
 import json
@@ -13,10 +14,12 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from infra.model import QuasiIdentifiers
 from infra.settings import AllSettings, load_platform
 from operations.anonymise.certificate import Certificate, sign
 from operations.anonymise.verify.report import CheckResult, Status, Verification
 from operations.cli.main import main
+from operations.exit_codes import ExitCode
 from operations.refresh import cluster as clusters
 from operations.refresh import jobs, logins
 from operations.refresh.links import ensure
@@ -164,6 +167,17 @@ def test_a_site_without_a_refresh_is_told_where_to_add_it(monkeypatch, capsys):
     monkeypatch.setattr("infra.settings.load_all", lambda _root: _all(bare))
     assert main(["refresh", "status"]) == 3
     assert "sites/riverside.yaml" in capsys.readouterr().err
+
+
+def test_settings_that_name_columns_nobody_knows_start_nothing(at_hand, monkeypatch, capsys):
+    stack = declared.settings("training")
+    sets = (QuasiIdentifiers(table="hr_version", columns=("jobb_id",)),)
+    refresh = stack.site.refresh.model_copy(update={"quasi_identifiers": sets})
+    site = stack.site.model_copy(update={"refresh": refresh})
+    monkeypatch.setattr("infra.settings.load_all", lambda _root: _all(dataclasses.replace(stack, site=site)))
+    assert main(["refresh", "training", "--confirm", "riverside/training"]) == ExitCode.SETTINGS_INVALID
+    assert "quasi_identifiers[0].columns[0]" in capsys.readouterr().err
+    assert at_hand.created == []
 
 
 def _all(stack):
