@@ -18,6 +18,7 @@ _SAFE = re.compile(
     r"|(?:extension|schema|role|database) \"[^\"]+\" (?:is not available|does not exist|already exists)"
     r"|must be owner of (?:table|relation|view|sequence|schema|database|function|type|extension) [\w.$\"]{1,130}"
     r"|must be (?:member of role|able to SET ROLE) \"[^\"\n]{1,63}\"|must be superuser"
+    r"|collation \"[^\"]+\" for encoding \"[^\"]+\" does not exist"
     r"|could not extend file|No space left on device|out of (?:shared )?memory"
     r"|connection to server (?:at|on socket) \"[^\"\n]{1,255}\"(?: \([0-9a-f.:]{2,45}\))?(?:, port \d{1,5})? failed"
     r"|server closed the connection unexpectedly"
@@ -50,6 +51,9 @@ _PROGRAM_FULL = "No space left on device"
 _PROGRAM_LOST = re.compile(
     r"server closed the connection unexpectedly|terminating connection due to|connection to server[^:]* failed"
     r"|the database system is |no connection to the server|connection not open"
+)
+_LACKING = re.compile(
+    r"(?:collation|extension) \"[^\"]+\" (?:for encoding \"[^\"]+\" )?(?:does not exist|is not available)"
 )
 STARVED = re.compile(r"could not read from input file: end of file|input file is too short")
 """What pg_restore says when the program that feeds it ended too early."""
@@ -131,6 +135,8 @@ def of_program(step: str, program: str, status: int, output: str, *, server: str
     if _PROGRAM_LOST.search(output):
         what = f"{what}: {server or 'PostgreSQL'} ended, or ended the session"
         return TransferError(step, what, _see_server(server), lost=True)
+    if _LACKING.search(output):
+        return TransferError(step, what, f"give {server or 'the target'} what it lacks: the same release as its source")
     return TransferError(step, what, "correct the rule of the column that the named object is about")
 
 

@@ -7,6 +7,8 @@ proof are played by the test; `tests/images/test_refresh.py` has the real ones.
 from __future__ import annotations
 
 import json
+import os
+import resource
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,11 +17,14 @@ from typing import Any
 import psycopg
 import pytest
 
+from infra.model import RefreshSizes
+from infra.quantities import memory_bytes
 from operations.anonymise import marks
 from operations.anonymise.export import Export
 from operations.anonymise.files import inspect
 from operations.anonymise.marks import DATABASE, Program, Step
 from operations.anonymise.outcome import FAILED, REFUSED, WAITED, RefreshError
+from operations.anonymise.rules.lists import FILLER_MOST
 from operations.anonymise.snapshot import LiveSnapshot
 from operations.anonymise.transfer import Tools
 from operations.anonymise.waiting import Patience
@@ -40,6 +45,10 @@ from tests.anonymise.playing import (
     target_state,
 )
 from tests.anonymise.support import Server, serving
+
+HUGE = 100_000_000
+"""Characters of one message."""
+WORKER_BYTES = memory_bytes(RefreshSizes().mask.memory_limit)
 
 
 @pytest.fixture(scope="module")
@@ -131,6 +140,33 @@ def test_a_row_whose_file_is_gone_is_counted_and_no_error(world: World):
     world.export(lambda _: None)
     detail = world.rows("source", "SELECT detail FROM careops_source.export")[0][0]
     assert (detail["files"], detail["files_missing"]) == (0, 1)
+
+
+def test_a_file_whose_name_is_not_text_stops_no_export(world: World):
+    unnameable = os.fsencode(world.data / "filestore/odoo/ab") + b"/\xff\xfe R\xe9sum\xe9.pdf"
+    Path(os.fsdecode(unnameable)).write_bytes(b"abc")
+    world.execute("odoo", "INSERT INTO ir_attachment (id, store_fname) VALUES (3, 'ab/R\u00e9sum\u00e9.pdf')")
+    world.export(lambda _: None)
+    assert exported_state(world) == EXPORTED, "no row can name it, so nobody asks for it"
+
+
+def test_a_message_of_100_mb_is_masked_in_the_memory_that_the_worker_has(world: World):
+    said = "Person of Production writes at length. "
+    world.execute(
+        "odoo",
+        "CREATE TABLE mail_message (id int PRIMARY KEY, body text)",
+        f"INSERT INTO mail_message VALUES (1, repeat('{said}', {HUGE // len(said)}))",  # noqa: S608 - this file's constants
+    )
+    world.export(lambda _: None)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with Adoption(world):
+        world.mask(lambda _: None)
+    used = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024
+    assert target_state(world) == MASKED
+    ((length, real),) = world.next("SELECT length(body), position('Person of' in body) FROM mail_message")
+    assert real == 0
+    assert FILLER_MOST // 2 < length < 2 * FILLER_MOST, "longer than any screen shows, and no longer"
+    assert used < WORKER_BYTES // 2
 
 
 def test_a_run_masks_waits_for_the_adoption_and_leaves_the_certificate(exported: World):

@@ -7,6 +7,7 @@ import resource
 import signal
 from collections.abc import Iterator
 
+import psycopg
 import pytest
 
 from operations.anonymise.catalogue.loader import load
@@ -124,6 +125,40 @@ def test_tables_of_every_kind_arrive(base: Source, target: str):
     assert rows(server, target, "SELECT count(*) FROM seen") == [(10,)]
     assert rows(server, target, "SELECT n FROM kept") == [(10,)]
     assert rows(server, target, 'INSERT INTO other."Quoted ""one""" ("A b") VALUES (\'z\') RETURNING id') == [(3,)]
+
+
+def test_names_under_collations_of_their_own_arrive_sorted_and_unique_as_they_were(base: Source, target: str):
+    base.execute(
+        "CREATE COLLATION french (provider = icu, locale = 'fr-CA')",
+        "CREATE COLLATION blind (provider = icu, locale = 'und-u-ks-level1', deterministic = false)",
+        "CREATE TABLE people (name text COLLATE french, login text COLLATE blind UNIQUE, mail text COLLATE blind)",
+        "INSERT INTO people VALUES ('coté', 'ada', 'Ada@x.org'), ('côte', 'grace', 'ada@x.org'), ('cote', 'a', NULL)",
+        "CREATE INDEX ON people (name)",
+    )
+    base.transfer(target, catalogue(keeping(base, people__mail="email")))
+    ordered = "SELECT name FROM people ORDER BY name"
+    assert rows(base.server, target, ordered) == rows(base.server, base.database, ordered)
+    assert rows(base.server, target, "SELECT name FROM people ORDER BY name")[1] == ("côte",), "accents from the end"
+    with pytest.raises(psycopg.errors.UniqueViolation):
+        rows(base.server, target, "INSERT INTO people VALUES ('x', 'ADA') RETURNING 1")
+    masked = "SELECT count(*) FROM people WHERE mail COLLATE \"C\" NOT LIKE '%x.org'"
+    assert rows(base.server, target, masked) == [(2,)]
+
+
+def test_a_collation_that_the_target_lacks_is_named_with_what_to_do(base: Source, target: str):
+    base.execute(
+        "SET allow_system_table_mods = on",
+        "CREATE COLLATION pg_catalog.elsewhere (provider = icu, locale = 'fr')",
+        "CREATE TABLE people (name text COLLATE pg_catalog.elsewhere)",
+        "INSERT INTO people VALUES ('Byron')",
+    )
+    with pytest.raises(
+        TransferError, match=r'collation "pg_catalog.elsewhere" for encoding "UTF8" does not exist'
+    ) as told:
+        base.transfer(target, catalogue(keeping(base)))
+    assert told.value.step == "create tables"
+    assert "the same release as its source" in str(told.value)
+    assert "Byron" not in str(told.value)
 
 
 def test_neither_owners_nor_grants_comments_or_statistics_travel(base: Source, target: str):
