@@ -25,10 +25,13 @@ EXIT_MEANING = {
     69: "a database cannot be reached",
     75: "waited in vain for a partner, or another run is under way",
     78: "refused: nothing changes until somebody acts on what it names",
-    137: "killed, most likely for lack of memory",
+    137: "killed: by its node's end, by hand, or for lack of memory",
     143: "told to stop",
 }
 """Of the programs' exit statuses; see operations/anonymise/README.md."""
+
+_ISOLATED_VOLUME = '"isolated-data"'
+"""The volume of the isolated copy, as a kubelet quotes it when it has grown over its limit."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -217,10 +220,14 @@ def waiting_for(pods: Iterable[Object]) -> str | None:
 
 
 def ending(pods: Iterable[Object]) -> list[str]:
-    """Return how the containers of a job's pods ended that did not end well, one line each."""
+    """Return how the containers of a job's pods ended that did not end well, one line each; a pod's own end first."""
     lines = []
     for pod in pods:
         status = pod.get("status") or {}
+        if status.get("reason"):
+            said = f"the pod was ended ({status['reason']}): {(status.get('message') or 'no reason given').strip()}"
+            room = "; raise refresh.sizes.isolated_storage in the site's file" if _ISOLATED_VOLUME in said else ""
+            lines.append(f"{said}{room}")
         for state in (*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])):
             over = (
                 (state.get("state") or {}).get("terminated") or (state.get("lastState") or {}).get("terminated") or {}

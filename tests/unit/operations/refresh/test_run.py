@@ -372,6 +372,17 @@ def test_the_operators_own_reason_is_told(cluster):
     assert told.value.problems[0].why == "no such role pg_read_all_data"
 
 
+def test_a_pod_whose_isolated_copy_outgrew_its_volume_says_which_setting_gives_it_room():
+    said = 'Usage of EmptyDir volume "isolated-data" exceeds the limit "10Gi". '
+    over = {"name": "refresh-mask", "state": {"terminated": {"exitCode": 137}}}
+    first, second = jobs.ending(
+        [{"status": {"reason": "Evicted", "message": said, "containerStatuses": [over]}}],
+    )
+    assert first.startswith("the pod was ended (Evicted): Usage of EmptyDir volume")
+    assert "refresh.sizes.isolated_storage" in first
+    assert "refresh-mask ended with 137" in second
+
+
 def test_memory_that_ran_out_is_called_that():
     state = {"name": "isolated-postgresql", "lastState": {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}}
     (line,) = jobs.ending([{"status": {"initContainerStatuses": [state]}}])
