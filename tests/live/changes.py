@@ -33,7 +33,9 @@ def changed(platform: Platform, path: str, change: Callable[[dict[str, Any]], No
     api = KubeApi(platform.paths.kubeconfig)
     found = api.get(path)
     assert found, f"{path} is not deployed"
-    (manager,) = {each["manager"] for each in found["metadata"]["managedFields"] if each["operation"] == "Apply"}
+    # A controller applies as well, to the status.
+    applied = [each for each in found["metadata"]["managedFields"] if each["operation"] == "Apply"]
+    (manager,) = {each["manager"] for each in applied if "subresource" not in each}
     described = {key: value for key, value in found["metadata"].items() if key not in _FILLED}
     kept = {**{key: value for key, value in found.items() if key != "status"}, "metadata": described}
     other = copy.deepcopy(kept)
