@@ -18,7 +18,7 @@ from operations.refresh.evidence import write
 from operations.refresh.jobs import Asked, JobState, Part, Phase, run_parts
 from operations.refresh.plan import generation
 from operations.refresh.stored import public_key
-from toolchain.cluster.errors import ApiUnreachable
+from toolchain.cluster.errors import ApiRefused, ApiUnreachable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -40,6 +40,7 @@ ROLES_SECONDS = 180.0
 SETTLE_SECONDS = 60.0
 """How long the other jobs may take to say why they end too: a pod with a server beside it ends last."""
 
+_SERVER_ERROR, _TOO_MANY = 500, 429
 LOG_LINES = 40
 FOLLOWS = "see the log of"
 """What a program tells that ended because another did."""
@@ -232,9 +233,9 @@ class Run:
             try:
                 states = self._look(begin, started, step)
                 answered = self._clock.now()
-            except ApiUnreachable as error:
+            except (ApiUnreachable, ApiRefused) as error:
                 # The jobs need no watching: an API server that restarts must not end a run of hours.
-                if self._clock.now() - answered >= SILENCE_SECONDS:
+                if not _starting(error) or self._clock.now() - answered >= SILENCE_SECONDS:
                     raise
                 step.note(str(error))
                 states = None
@@ -376,6 +377,11 @@ def keep(folder: Path, site: str, outcome: Outcome, started: str, size: int) -> 
         "bytes": size,
     }
     return write(folder / f"{site}-{outcome.run}.json", json.dumps(document, indent=2) + "\n")
+
+
+def _starting(error: ApiUnreachable | ApiRefused) -> bool:
+    """Return whether an API server may answer so that stops or starts."""
+    return isinstance(error, ApiUnreachable) or error.status >= _SERVER_ERROR or error.status == _TOO_MANY
 
 
 def _name(pod: Object) -> str:

@@ -14,7 +14,7 @@ from operations.refresh import jobs
 from operations.refresh.jobs import rollback_part, run_parts
 from operations.refresh.links import ensure
 from operations.refresh.run import Asked, Clock, Run, keep, wait_for_roles
-from toolchain.cluster.errors import ApiUnreachable
+from toolchain.cluster.errors import ApiRefused, ApiUnreachable
 
 NOW = datetime(2026, 11, 24, 11, 30, tzinfo=UTC)
 RUN = "20261124t113000"
@@ -249,20 +249,35 @@ def test_a_job_that_somebody_deleted_ends_the_run(cluster):
     assert sorted(cluster.deleted) == sorted(NAMES)
 
 
-def silent(cluster, *, seconds):
-    """Let the API server answer nothing for a while."""
+def silent(cluster, *, seconds, error=None):
+    """Let the API server answer nothing, or an error, for a while."""
+    error = error or ApiUnreachable("no answer", why="refused", action="wait")
 
     def act():
         time.at += seconds
 
         def refuse(path):
             if "/jobs/" in path and time.at < seconds + 10:
-                raise ApiUnreachable("no answer", why="refused", action="wait")
+                raise error
 
         cluster.on_look = refuse
 
     time = Time(act, *[lambda: None] * 10, finished(cluster))
     return Run(cluster, "riverside", None, time.clock())
+
+
+@pytest.mark.parametrize("status", [500, 503, 429])
+def test_an_api_server_that_is_still_starting_does_not_end_a_run(cluster, status):
+    refused = ApiRefused("no answer", why="etcdserver: no leader", action="wait", status=status)
+    silent(cluster, seconds=100, error=refused).go(Notes(), ASKED)
+    assert cluster.deleted == []
+
+
+def test_an_api_server_that_refuses_does(cluster):
+    with pytest.raises(ApiRefused):
+        silent(cluster, seconds=100, error=ApiRefused("no", why="forbidden", action="ask", status=403)).go(
+            Notes(), ASKED
+        )
 
 
 def test_an_api_server_that_is_silent_for_a_moment_does_not_end_a_run(cluster):
