@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import platform
+import shlex
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,17 @@ def machine() -> dict[str, Any]:
         "kernel": platform.release().split("-")[0],
         "load_average": [round(value, 2) for value in os.getloadavg()],
     }
+
+
+def busy() -> float:
+    """Return the CPU seconds that all programs of the machine have used since it started."""
+    user, nice, system, _, _, irq, softirq, steal = map(int, Path("/proc/stat").read_text().split()[1:9])
+    return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
+
+
+def command() -> str:
+    """Return the command that is running, as a reader types it."""
+    return shlex.join(["./careops", "python", f"benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]])
 
 
 def write(question: str, command: str, result: dict[str, Any]) -> Path:
