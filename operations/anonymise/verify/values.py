@@ -181,12 +181,23 @@ def _document(text: str) -> Iterator[Entry]:
 
 
 def _name(text: str) -> Iterator[Entry]:
+    text = text.partition(ATTRIBUTES)[0]
     for form in dict.fromkeys((text, bare(text))):
         words = tuple(tokens(form))
-        weak = set(words) <= public_words()
+        letters = "".join(words)
+        short = len(letters) < SHORTEST
+        told = len(words) > 1 or not letters.isascii()
+        if short and not (told and letters.isalpha() and len(letters) >= SHORTEST_NAME):
+            continue
+        # Two short words in a row stand in other texts too, so only the same row tells: "Wu Yi", "Le Vu".
+        weak = short or set(words) <= public_words()
         orders = {words, (words[-1], *words[:-1])} if 1 < len(words) < SEQUENCE else {words}
-        for order in orders if len("".join(words)) >= SHORTEST else ():
+        for order in orders:
             yield Entry(what=What.NAME, sequence=order[:SEQUENCE], weak=weak)
+
+
+SHORTEST_NAME = 2
+"""Letters of a name of one word in a script whose names are that short, or of a name of two words."""
 
 
 def rare_words(name: str) -> Iterator[str]:

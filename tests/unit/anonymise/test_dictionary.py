@@ -112,6 +112,13 @@ def test_what_others_have_too_is_weak(what: What, value: str):
     assert all(entry.weak for entry in entries(what, value))
 
 
+@pytest.mark.parametrize("name", ["Wu Yi", "Le Vu", "王伟", "佐藤 健"])
+def test_a_name_of_few_letters_is_looked_for_in_its_own_row(name: str):
+    found = list(entries(What.NAME, name))
+    assert found
+    assert all(entry.weak for entry in found)
+
+
 def test_short_or_empty_values_are_not_looked_for():
     for what in What:
         for value in ("", " ", "7", "ab", "\\", "<p></p>"):
