@@ -8,6 +8,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
 from operations.anonymise.marks import DATABASE
 from operations.anonymise.sessions import Endpoint
@@ -62,8 +63,8 @@ def training(server: Server) -> Iterator[WatchedServer]:
             connection.execute(f"CREATE ROLE {role} LOGIN CREATEDB".encode())
         connection.execute("GRANT odoo TO refresh")
         connection.execute("CREATE DATABASE odoo OWNER odoo")
-    conninfo = psycopg.conninfo.make_conninfo(server.conninfo(), user="refresh")
-    WatchedServer.intruder = psycopg.conninfo.make_conninfo(server.conninfo(DATABASE), user="odoo")
+    conninfo = make_conninfo(server.conninfo(), user="refresh")
+    WatchedServer.intruder = make_conninfo(server.conninfo(DATABASE), user="odoo")
     yield WatchedServer(conninfo=conninfo)
     with server.connect() as connection:
         for name in (DATABASE, "odoo"):
