@@ -7,6 +7,7 @@ import tarfile
 from collections import Counter
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from operations.anonymise.model import Catalogue
     from operations.anonymise.schema import Schema
     from operations.anonymise.sessions import Endpoint
-    from operations.anonymise.verify.report import CheckResult
+    from operations.anonymise.verify.report import CheckResult, Looked
 
 SHIPPED = Path("/baseline")
 """Where the image may have the files that its own modules bring, as `filestore.tar`."""
@@ -106,36 +107,30 @@ class Proof:
         return self._files.total() - self._files[files.Decision.DROP.value]
 
     def judge_data(self, masked: Masked, source: Endpoint, target: Endpoint) -> Sequence[str]:
-        """Check the data before Odoo sees them, empty what too few share, and take the canaries out again.
+        """Look for the canaries and take them out, empty what too few share, and check the data before Odoo sees them.
+
+        The canaries go first: one of them would count as a person, or be drawn as a leader.
 
         Returns:
             Findings; empty when all is well.
         """
         with ExitStack() as stack:
-            pair = self._pair(stack, masked.catalogue, source, target)
-            sets = all_sets(self.sets)
-            rare = kanonymity.suppress(pair.target, pair.after, pair.catalogue, self.k, sets)
-            self.say(f"values of quasi-identifiers that fewer than {self.k} shared, emptied: {rare:,}")
-            self.say(f"departments with a made leader: {chart.make(pair.target, pair.after):,}")
+            pair, sets = self._pair(stack, masked.catalogue, source, target), all_sets(self.sets)
             placed = _placed(pair.target, self._kept)
-            checks = (
-                ("canaries", lambda: canaries.check(pair.target, pair.after, self._planted, placed)),
-                (
-                    "k-anonymity",
-                    lambda: kanonymity.check(pair.target, pair.after, pair.catalogue, self.k, sets, adopted=False),
-                ),
-                ("rows", lambda: structure.rows(pair)),
-                ("constraints", lambda: structure.constraints(pair)),
-                ("sequences", lambda: structure.sequences(pair)),
-                ("shapes", lambda: shapes.shapes(pair)),
-            )
-            results = []
-            for name, body in checks:
-                results.append(run(name, body))
-                self._tell(results[-1])
-            self._before = Verification(checks=tuple(results))
+            results: list[CheckResult] = []
+            self._look(results, "canaries", lambda: canaries.check(pair.target, pair.after, self._planted, placed))
             for connection, schema in ((pair.target, pair.after), (pair.source, pair.before)):
                 canaries.remove(connection, schema, self._planted)
+            rare = kanonymity.suppress(pair.target, pair.after, pair.catalogue, self.k, sets)
+            self.say(f"values of quasi-identifiers that too few shared, emptied: {rare:,}")
+            self.say(f"departments with a made leader: {chart.make(pair.target, pair.after):,}")
+            shared = partial(kanonymity.check, pair.target, pair.after, pair.catalogue, self.k, sets, adopted=False)
+            self._look(results, "k-anonymity", shared)
+            self._look(results, "rows", lambda: structure.rows(pair))
+            self._look(results, "constraints", lambda: structure.constraints(pair))
+            self._look(results, "sequences", lambda: structure.sequences(pair))
+            self._look(results, "shapes", lambda: shapes.shapes(pair))
+            self._before = Verification(checks=tuple(results))
         return findings_of(self._before)
 
     def verify(
@@ -144,6 +139,7 @@ class Proof:
         """Judge the adopted database; returns the certificate (None without one) and the findings."""
         with ExitStack() as stack:
             pair = self._pair(stack, masked.catalogue, source, target)
+            pair = dataclasses.replace(pair, updated=bool(adopted.get("updated")))
             pair = dataclasses.replace(pair, added=_grown(pair))
             wanted = Wanted(k=self.k, sets=all_sets(self.sets))
             after = verify(pair, wanted, self._planted, lambda: _placed(pair.target, self._kept), self._tell)
@@ -159,6 +155,10 @@ class Proof:
         return Pair(
             source=before, target=after, before=read_schema(before), after=read_schema(after), catalogue=catalogue
         )
+
+    def _look(self, results: list[CheckResult], name: str, body: Callable[[], Looked]) -> None:
+        results.append(run(name, body))
+        self._tell(results[-1])
 
     def _tell(self, result: CheckResult) -> None:
         self.say(f"check {result.name}: {result.status.value} in {result.seconds:.1f} s")

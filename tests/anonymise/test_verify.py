@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import psycopg
 import pytest
@@ -121,6 +122,31 @@ def test_a_lost_row_and_a_leftover_row_are_told(damaged: tuple[Pair, psycopg.Con
     target.execute("DELETE FROM res_country_state WHERE id = (SELECT max(id) FROM res_country_state)")
     assert ("res_country_state", "") in _columns(structure.rows(pair))
     assert ("bus_bus", "") in _columns(structure.rows(pair)), "a table to be emptied still has rows"
+
+
+def test_after_an_update_records_and_constraints_of_modules_may_differ_and_people_s_rows_may_not(
+    damaged: tuple[Pair, psycopg.Connection],
+):
+    pair, target = damaged
+    pair = replace(pair, updated=True)
+    query = "SELECT res_id FROM ir_model_data WHERE model = 'ir.cron' ORDER BY 1 LIMIT 1"
+    gone = target.execute(query).fetchone()
+    target.execute("DELETE FROM ir_cron WHERE id = %s", gone)
+    assert ("ir_cron", "") in _columns(structure.rows(pair)), "a module's record without its name is a loss"
+    target.execute("DELETE FROM ir_model_data WHERE model = 'ir.cron' AND res_id = %s", gone)
+    target.execute("ALTER TABLE res_partner DROP CONSTRAINT res_partner_check_name")
+    target.execute("DROP TABLE res_country_state CASCADE")
+    pair = replace(pair, after=read_schema(target))
+    lost = {table for table, _ in _columns(structure.rows(pair))}
+    assert lost & {"ir_cron", "ir_model_data", "res_country_state"} == set()
+    assert list(structure.constraints(pair).findings) == []
+    assert list(structure.references(pair).findings) == []
+    target.execute("ALTER TABLE res_partner ADD CONSTRAINT more CHECK (id <> 0) NOT VALID")
+    assert _columns(structure.constraints(pair)) == {("res_partner", "more")}
+    target.execute("SET session_replication_role = replica")
+    target.execute("DELETE FROM res_country_group")
+    target.execute("DELETE FROM res_users WHERE id = (SELECT max(id) FROM res_users)")
+    assert ("res_users", "") in _columns(structure.rows(pair))
 
 
 def test_a_dropped_or_unvalidated_constraint_is_told(damaged: tuple[Pair, psycopg.Connection]):
