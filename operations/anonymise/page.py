@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 TEMPLATE = Path(__file__).with_name("certificate.html")
-_FILES = {"keep": "shipped with Odoo, so kept", "placeholder": "replaced by a placeholder", "drop": "left out"}
+_FILES = {"keep": "kept as Odoo ships them", "placeholder": "replaced by a placeholder", "drop": "left out"}
 """What became of files, as a person says it; by `files.Decision`."""
 
 
