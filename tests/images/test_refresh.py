@@ -1,5 +1,6 @@
 """A whole refresh with the real programs: production's demo company, an isolated server, a training environment.
 
+Training is a release ahead: one module of its image has another version, with a new field and a migration of its data.
 The programs run in the Odoo image's tree as they do in their pods, all three at once, with nothing but their
 variables; the two PostgreSQL servers are reached over their sockets.
 """
@@ -10,6 +11,7 @@ import hashlib
 import json
 import shutil
 import subprocess
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from odoo_image import baseline, specs
+from odoo_image.specs import ADDONS
 from operations.anonymise import certificate
 from tests.anonymise.support import Server, newest, serving
 from tests.images.support import ODOO_UID, ROOT, SECRETS, SETTINGS, paths, unpack
@@ -36,6 +39,25 @@ ROLES = [
     {"name": "sales", "groups": ["sales_team.group_sale_manager", "account.group_account_invoice"], "trainees": 2},
     {"name": "stock", "groups": ["stock.group_stock_user"], "trainees": 1},
 ]
+MODULE, VERSION = "fleet", "19.0.0.2"
+FIELD = """
+    from odoo import api, fields, models
+
+
+    class FleetVehicle(models.Model):
+        _inherit = "fleet.vehicle"
+
+        x_label = fields.Char(compute="_compute_x_label", store=True)
+
+        @api.depends("driver_id.name", "license_plate")
+        def _compute_x_label(self):
+            for vehicle in self:
+                vehicle.x_label = f"{vehicle.driver_id.name or 'nobody'} {vehicle.license_plate or ''}"
+"""
+MIGRATION = """
+    def migrate(cr, version):
+        cr.execute("UPDATE fleet_vehicle SET location = 'moved by the migration from ' || %s", (version,))
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +99,26 @@ def programs_of_the_refresh(tree: Path) -> None:
     shutil.copytree(site / "psycopg", tree / "usr/lib/python3/dist-packages/psycopg", dirs_exist_ok=True)
     if not (tree / "usr/lib/python3/dist-packages/typing_extensions.py").exists():
         shutil.copy(site / "typing_extensions.py", tree / "usr/lib/python3/dist-packages/typing_extensions.py")
+
+
+def newer_release(tree: Path) -> None:
+    """Give a tree a later version of a module: a new stored field, made of masked names, and a migration of its own."""
+    module = tree / ADDONS.lstrip("/") / MODULE
+    manifest = module / "__manifest__.py"
+    text = manifest.read_text()
+    assert "'version' : '0.1'" in text
+    manifest.write_text(text.replace("'version' : '0.1'", "'version' : '0.2'"))
+    with (module / "models" / "__init__.py").open("a") as names:
+        names.write("\nfrom . import of_this_test\n")
+    (module / "models" / "of_this_test.py").write_text(textwrap.dedent(FIELD))
+    migration = module / "migrations" / VERSION / "post-of_this_test.py"
+    migration.parent.mkdir(parents=True)
+    migration.write_text(textwrap.dedent(MIGRATION))
+    share = tree / "usr/share/careops"
+    for name, key, value in (("modules.json", None, "of this test"), ("release.json", "versions", VERSION)):
+        document = json.loads((share / name).read_text())
+        (document[key] if key else document)[MODULE] = value
+        (share / name).write_text(json.dumps(document))
 
 
 def make_production(inside: Server, data: Path) -> None:
@@ -139,6 +181,7 @@ def world() -> Iterator[World]:
     ):
         tree, refresh = unpack("odoo", folder / "odoo"), unpack("odoo", folder / "refresh")
         shutil.copytree(specs.GUARD, tree / "opt" / "careops", dirs_exist_ok=True)
+        newer_release(tree)
         programs_of_the_refresh(refresh)
         key = Ed25519PrivateKey.generate()
         pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
@@ -236,6 +279,24 @@ def test_training_is_the_masked_production_with_its_own_marks(refreshed: World):
     emails = "SELECT email FROM res_partner WHERE email <> ''"
     both = set(values(refreshed.training, "odoo", emails)) & set(values(refreshed.inside, "odoo", emails))
     assert both == set()
+
+
+def test_a_module_that_training_has_newer_is_really_updated_with_its_migration_on_masked_data(refreshed: World):
+    assert f"update {MODULE}" in refreshed.log("adopt")
+    version = "SELECT latest_version FROM ir_module_module WHERE name = 'fleet'"
+    assert values(refreshed.inside, "odoo", version) == ["19.0.0.1"]
+    assert values(refreshed.training, "odoo", version) == [VERSION]
+    vehicles = values(refreshed.training, "odoo", "SELECT count(*) FROM fleet_vehicle")
+    moved = "SELECT count(*) FROM fleet_vehicle WHERE location = 'moved by the migration from 19.0.0.1'"
+    assert values(refreshed.training, "odoo", moved) == vehicles != ["0"]
+    labels = (
+        "SELECT count(*) FROM fleet_vehicle v LEFT JOIN res_partner p ON p.id = v.driver_id"
+        " WHERE v.x_label = coalesce(p.name, 'nobody') || ' ' || coalesce(v.license_plate, '')"
+    )
+    assert values(refreshed.training, "odoo", labels) == vehicles, "the new field is made of the masked names"
+    recorded = "SELECT value::jsonb ->> 'fleet' FROM ir_config_parameter WHERE key = 'careops.modules'"
+    assert values(refreshed.training, "odoo", recorded) == ["of this test"]
+    assert values(refreshed.inside, "odoo", recorded) != ["of this test"]
 
 
 def test_no_program_wrote_a_name_or_an_address_of_production_into_its_log(refreshed: World):
