@@ -22,7 +22,7 @@ CERTIFICATE_BEGIN = "-----BEGIN CAREOPS CERTIFICATE-----"
 CERTIFICATE_END = "-----END CAREOPS CERTIFICATE-----"
 EXIT_MEANING = {
     1: "a step failed",
-    69: "a database cannot be reached",
+    69: "a database cannot be reached, or its server ended",
     75: "waited in vain for a partner, or another run is under way",
     78: "refused: nothing changes until somebody acts on what it names",
     137: "killed: by its node's end, by hand, or for lack of memory",
