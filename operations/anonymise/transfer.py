@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import os
-import queue
 import subprocess
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 
-from operations.anonymise import sessions
+from operations.anonymise import indexes, pool, sessions
 from operations.anonymise.faults import TransferError, of_database, of_program
+from operations.anonymise.pool import Desk, StoppedError, Task
 from operations.anonymise.rules.scope import quoted, relation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Generator, Mapping, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from operations.anonymise.rules.compile import SelectPlan
@@ -27,6 +31,7 @@ if TYPE_CHECKING:
 _PAGE = 8192
 _WORTH_FREEZING = 1 << 20  # bytes; below, the new file that TRUNCATE makes costs more than it saves
 _CHUNK = 1 << 17  # bytes handed to the target at once
+_ARCHIVE, _LIST = "careops-schema.dump", "careops-schema.list"
 _DUMP = (
     *("--schema-only", "--format=custom", "--compress=none", "--no-owner", "--no-privileges", "--no-comments"),
     *("--no-security-labels", "--no-publications", "--no-subscriptions", "--no-tablespaces"),
@@ -50,9 +55,8 @@ class Tools:
     seen_as: str = ""
     command: Callable[[Sequence[str]], list[str]] = list
 
-    def archive(self) -> tuple[Path, str]:
-        """Return where the archive is, for us and for the programs."""
-        name = "careops-schema.dump"
+    def file(self, name: str) -> tuple[Path, str]:
+        """Return where a file of the transfer is, for us and for the programs."""
         return self.folder / name, f"{self.seen_as or self.folder}/{name}"
 
     def run(self, step: str, argv: Sequence[str], endpoint: Endpoint) -> None:
@@ -98,12 +102,18 @@ class _Part:
 @dataclass(kw_only=True)
 class _Progress:
     rows: dict[str, int] = field(default_factory=dict)
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    stopped: threading.Event = field(default_factory=threading.Event)
+    _parts: Counter[str] = field(default_factory=Counter)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def add(self, table: str, rows: int) -> None:
-        with self.lock:
+    def expect(self, parts: Sequence[_Part]) -> None:
+        self._parts.update(part.plan.table for part in parts)
+
+    def add(self, table: str, rows: int) -> bool:
+        """Count the rows of a part, and return whether it was the table's last."""
+        with self._lock:
             self.rows[table] = self.rows.get(table, 0) + rows
+            self._parts[table] -= 1
+            return not self._parts[table]
 
 
 def transfer(
@@ -118,8 +128,8 @@ def transfer(
 ) -> Result:
     """Copy a database, masked, into an empty one.
 
-    Everything is read under one snapshot. Indexes and constraints are made at the end and prove the rows: uniqueness,
-    references and checks. Memory does not grow with the rows, only with the longest one.
+    Everything is read under one snapshot. Indexes are made when a table's rows are there, foreign keys at the end; they
+    prove the rows: uniqueness, references and checks. Memory does not grow with the rows, only with the longest one.
 
     Args:
         source: The isolated copy of production.
@@ -146,21 +156,25 @@ def transfer(
 
     _refuse_used(target)
     progress = _Progress()
-    local, seen = tools.archive()
+    (dump, seen), (listing, list_seen) = tools.file(_ARCHIVE), tools.file(_LIST)
     with sessions.reader(source, secrets) as keeper:
         snapshot = _value(keeper, "SELECT pg_export_snapshot()")
-        dump = ["pg_dump", *_DUMP, f"--snapshot={snapshot}", f"--file={seen}", f"--dbname={source.conninfo}"]
+        of_source = [f"--snapshot={snapshot}", f"--file={seen}", f"--dbname={source.conninfo}"]
+        contents = ["pg_restore", "--list", "--section=post-data", f"--file={list_seen}", seen]
         try:
-            step("read schema", lambda: tools.run("read schema", dump, source))
+            step("read schema", lambda: tools.run("read schema", ["pg_dump", *_DUMP, *of_source], source))
             step("create tables", lambda: _restore(tools, target, seen, "--section=pre-data", "--transaction-size=200"))
+            tools.run("read schema", contents, source)
+            made = indexes.read(keeper, listing.read_text())
             parts = _parts(keeper, plans, jobs)
-            step("copy", lambda: _copy_all(read, (source, target), parts, progress, jobs))
+            step("copy", lambda: _copy_all(partial(_desk, (source, target), read), parts, progress, made, jobs))
             _prove_split(keeper, parts, progress.rows)
             step("sequences", lambda: _sequences(keeper, target))
-            step("constraints", lambda: _restore(tools, target, seen, "--section=post-data", f"--jobs={jobs}"))
+            step("constraints", lambda: _constrain(tools, (source, target), made, jobs))
             step("analyze", lambda: _finish(target, [plan.table for plan in plans], jobs))
         finally:
-            local.unlink(missing_ok=True)
+            dump.unlink(missing_ok=True)
+            listing.unlink(missing_ok=True)
     return Result(rows=dict(sorted(progress.rows.items())), seconds=seconds)
 
 
@@ -180,6 +194,31 @@ def _restore(tools: Tools, target: Endpoint, archive: str, *options: str) -> Non
     step = "constraints" if "--section=post-data" in options else "create tables"
     argv = ["pg_restore", "--no-owner", "--exit-on-error", *options, f"--dbname={conninfo}", archive]
     tools.run(step, argv, target)
+
+
+def _constrain(tools: Tools, ends: tuple[Endpoint, Endpoint], made: indexes.Definitions, jobs: int) -> None:
+    """Make what is not made yet: what only `pg_restore` knows, then the foreign keys, which may need some of that."""
+    (_, seen), (listing, list_seen) = tools.file(_ARCHIVE), tools.file(_LIST)
+    if made.rest:
+        listing.unlink(missing_ok=True)  # it is the program's own, which may be another user
+        listing.write_text(made.rest)
+        _restore(tools, ends[1], seen, "--section=post-data", f"--jobs={jobs}", f"--use-list={list_seen}")
+    pool.run(indexes.connect(made.keys), partial(_desk, ends, None), jobs=jobs)
+
+
+@contextmanager
+def _desk(
+    ends: tuple[Endpoint, Endpoint], read: Callable[[], psycopg.Connection[Any]] | None, stopped: threading.Event
+) -> Generator[Desk]:
+    """Open the sessions of a thread: one that writes, and one that reads where something is to be read."""
+    source, target = ends
+    with sessions.writer(target) as writing:
+        desk = Desk(writing=writing, source=source.server, target=target.server, stopped=stopped)
+        if read is None:
+            yield desk
+            return
+        with read() as reading:
+            yield replace(desk, reading=reading)
 
 
 def _parts(keeper: psycopg.Connection[Any], plans: Sequence[SelectPlan], jobs: int) -> list[_Part]:
@@ -207,57 +246,26 @@ def _parts(keeper: psycopg.Connection[Any], plans: Sequence[SelectPlan], jobs: i
 
 
 def _copy_all(
-    read: Callable[[], psycopg.Connection[Any]],
-    ends: tuple[Endpoint, Endpoint],
+    desk: Callable[[threading.Event], AbstractContextManager[Desk]],
     parts: Sequence[_Part],
     progress: _Progress,
+    made: indexes.Definitions,
     jobs: int,
 ) -> None:
-    waiting: queue.SimpleQueue[_Part] = queue.SimpleQueue()
-    for part in parts:
-        waiting.put(part)
+    """Copy all parts, and make the indexes of each table when its last part is there."""
+    progress.expect(parts)
 
-    def work() -> None:
-        try:
-            with read() as reading, sessions.writer(ends[1]) as writing:
-                pair = _Pair(reading=reading, writing=writing, source=ends[0].server, target=ends[1].server)
-                while not progress.stopped.is_set():
-                    part = waiting.get_nowait()
-                    progress.add(part.plan.table, _copy(pair, part, progress.stopped))
-        except queue.Empty:
-            return
-        except BaseException:
-            progress.stopped.set()
-            raise
+    def copy(part: _Part, desk: Desk) -> Sequence[Task]:
+        table = part.plan.table
+        last = progress.add(table, _copy(desk, part))
+        return indexes.build(made.indexes.get(table, ())) if last else ()
 
-    with ThreadPoolExecutor(max_workers=jobs) as pool:
-        done = [pool.submit(work) for _ in range(jobs)]
-        try:
-            wait(done)
-        except BaseException:  # a signal: the threads would go on to the last table, and the program wait for them
-            progress.stopped.set()
-            raise
-    failures = [error for future in done if (error := future.exception())]
-    if failures:
-        # The one that stopped the others is what a person needs; theirs only say that they were stopped.
-        raise next((error for error in failures if not isinstance(error, _StoppedError)), failures[0])
+    tasks = [Task(do=partial(copy, part), size=part.size) for part in parts]
+    empty = indexes.at_once(made.indexes, {part.plan.table for part in parts})
+    pool.run([*tasks, *empty], desk, jobs=jobs)
 
 
-class _StoppedError(Exception):
-    """Another part failed."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Pair:
-    """A session that reads and one that writes, and what messages call their servers."""
-
-    reading: psycopg.Connection[Any]
-    writing: psycopg.Connection[Any]
-    source: str
-    target: str
-
-
-def _copy(pair: _Pair, part: _Part, stopped: threading.Event) -> int:
+def _copy(desk: Desk, part: _Part) -> int:
     """Copy one part and return its number of rows.
 
     Raises:
@@ -267,15 +275,15 @@ def _copy(pair: _Pair, part: _Part, stopped: threading.Event) -> int:
     read = f"COPY ({part.plan.select(part.pages)}) TO STDOUT".encode()
     write = part.plan.copy_from() + (" WITH (FREEZE)" if part.freeze else "")
     try:
-        with pair.writing.transaction(), pair.writing.cursor() as here:
+        with desk.writing.transaction(), desk.writing.cursor() as here:
             if part.freeze:
                 # Rows may be written frozen only into a file that this transaction made.
                 here.execute(f"TRUNCATE {relation(table)}".encode())
             with here.copy(write.encode()) as sink:
-                sent = _read(pair, read, sink, stopped, table)
+                sent = _read(desk, read, sink, table)
             taken = here.rowcount
     except psycopg.Error as error:
-        raise of_database("copy", error, table=table, server=pair.target) from None
+        raise of_database("copy", error, table=table, server=desk.target) from None
     if sent != taken:
         raise TransferError(
             "copy", f"{sent} rows read and {taken} written", "a rule of the target drops rows: remove it", table=table
@@ -283,7 +291,7 @@ def _copy(pair: _Pair, part: _Part, stopped: threading.Event) -> int:
     return taken
 
 
-def _read(pair: _Pair, read: bytes, sink: psycopg.Copy, stopped: threading.Event, table: str) -> int:
+def _read(desk: Desk, read: bytes, sink: psycopg.Copy, table: str) -> int:
     """Read into the target; returns the number of rows.
 
     What is raised here is told to the target, whose log keeps it: it must not be PostgreSQL's message of the source.
@@ -296,15 +304,15 @@ def _read(pair: _Pair, read: bytes, sink: psycopg.Copy, stopped: threading.Event
         try:
             sink.write(rows)
         except psycopg.Error as error:
-            raise of_database("copy", error, table=table, server=pair.target) from None
+            raise of_database("copy", error, table=table, server=desk.target) from None
 
     try:
-        with pair.reading.cursor() as there:
+        with desk.reader().cursor() as there:
             with there.copy(read) as rows:
-                _relay(rows, put, stopped)
+                _relay(rows, put, desk.stopped)
             return there.rowcount
     except psycopg.Error as error:
-        raise of_database("copy", error, table=table, server=pair.source) from None
+        raise of_database("copy", error, table=table, server=desk.source) from None
 
 
 def _relay(rows: psycopg.Copy, put: Callable[[bytes], None], stopped: threading.Event) -> None:
@@ -323,7 +331,7 @@ def _relay(rows: psycopg.Copy, put: Callable[[bytes], None], stopped: threading.
             held.clear()
             size = 0
             if stopped.is_set():
-                raise _StoppedError
+                raise StoppedError
     if held:
         put(b"".join(held))
 
