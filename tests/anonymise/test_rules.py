@@ -167,9 +167,9 @@ def test_a_persons_dates_move_together_by_whole_weeks_into_the_past(base: Source
     for person, day, at in rows["a"][:-1]:
         born, seen = people[person]
         assert (day - born).days == 10, "an interval across tables stays exactly"
-        assert at.replace(tzinfo=None) == seen
+        assert at.date() == seen.date()
         assert (seen.date() - born).days == 31
-        assert seen.time() == datetime.time(10, 11, 12)
+        assert seen.time() != datetime.time(10, 11, 12), "a time of day is made up"
         assert born < datetime.date(2020, 1, 1)
         assert born.weekday() == datetime.date(2020, 1, 1).weekday()
         moves.add(born)

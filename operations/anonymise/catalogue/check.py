@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from operations.anonymise.catalogue.constraints import check_holds, unique_holds
 from operations.anonymise.model import Action, Classification
+from operations.anonymise.rules.dates import record_columns
 from operations.anonymise.rules.grammar import Rule, parse
-from operations.anonymise.rules.words import NAMED, Effect, Kind, ParameterKind
+from operations.anonymise.rules.words import FLAGS, NAMED, RECORD, Effect, Kind, ParameterKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -155,6 +156,10 @@ def _of_column(column: Column, line: ColumnRule, table: Table, schema: Schema, c
         yield "the rule generated is for columns that PostgreSQL computes, and the only one for them"
     if column.length is not None:
         yield from _too_long(rule, column.length)
+    if rule.word == "shift-with":
+        other, start = catalogue.column(table.name, rule.names[0]), table.column(rule.names[0])
+        if other is None or parse(other.rule).word != "shift-date" or not start or start.kind is not column.kind:
+            yield f"{rule.names[0]} is no {column.kind} that shift-date moves"
     if rule.word == "counter-of":
         number = catalogue.column(table.name, rule.names[0])
         if number is None or parse(number.rule).word != "document-number":
@@ -206,7 +211,7 @@ def _of_arguments(rule: Rule, table: Table, schema: Schema) -> Iterator[str]:
         kind = rule.spec.parameter(position)
         if kind is ParameterKind.NAMED and argument not in NAMED and column and column.kind is not Kind.BOOLEAN:
             yield f"{argument} says whether it is a company, so it is a boolean; it is {column.type}"
-        if kind is ParameterKind.PERSON and not _points(argument, table, schema):
+        if kind is ParameterKind.PERSON and argument not in FLAGS and not _points(argument, table, schema):
             yield f"{argument} points to no person: a foreign key, or one of the row it points to, is needed"
     if rule.word == "shipped" and "write_uid" not in {column.name for column in table.columns}:
         yield "shipped needs to know who wrote a row last, and the table has no write_uid"
@@ -217,10 +222,12 @@ def _of_arguments(rule: Rule, table: Table, schema: Schema) -> Iterator[str]:
 def _points(path: str, table: Table, schema: Schema) -> bool:
     if path == "id":
         return table.primary_key == ("id",)
-    first, _, second = path.partition(".")
+    if path == RECORD:
+        return record_columns(table) is not None
+    first, _, further = path.partition(".")
     key = table.foreign_key(first)
     target = schema.tables.get(key.target) if key else None
-    return key is not None and (not second or (target is not None and target.foreign_key(second) is not None))
+    return key is not None and (not further or (target is not None and _points(further, target, schema)))
 
 
 def _of_reference(line: ColumnRule, rule: Rule, table: Table, schema: Schema, catalogue: Catalogue) -> Iterator[str]:

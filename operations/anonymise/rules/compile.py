@@ -53,9 +53,11 @@ _RULES: Mapping[str, Callable[[Rule, Cell, At], str]] = {
     "placeholder": plain.placeholder,
     "properties": texts.properties,
     "recompute": plain.recompute,
+    "run-month": dates.run_month,
     "same-as": plain.same_as,
     "shared": plain.shared,
     "shift-date": dates.shift_date,
+    "shift-with": dates.shift_with,
     "shipped": plain.shipped,
     "ssn": numbers.ssn,
     "street": places.street,
@@ -136,12 +138,13 @@ def session_settings(key: RunKey, run: Run, today: datetime.date) -> dict[str, s
         today: The day that ages are counted at: one for all sessions of a run.
     """
     keys = {f"{SETTINGS}.key_{domain}": key.domain(domain) for domain in DOMAINS}
-    weeks = dates.run_weeks(bytes.fromhex(key.domain("run-weeks")[2:]))
+    shift = bytes.fromhex(key.domain("run-weeks")[2:])
     return {
         **keys,
         **run.lists.settings(),
         f"{SETTINGS}.today": today.isoformat(),
-        f"{SETTINGS}.run_weeks": str(weeks),
+        f"{SETTINGS}.run_weeks": str(dates.run_weeks(shift)),
+        f"{SETTINGS}.run_seconds": str(dates.run_seconds(shift)),
         K: str(run.k),
     }
 

@@ -223,7 +223,7 @@ BEGIN
     ELSIF type = 'date' AND held ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}$' THEN
         RETURN to_jsonb((held::date - 7 * weeks)::text);
     ELSIF type = 'datetime' AND held ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}:[0-9]{2}$' THEN
-        RETURN to_jsonb((held::timestamp - make_interval(weeks => weeks))::text);
+        RETURN to_jsonb((left(held, 10)::date - 7 * weeks)::text || ' 12:00:00');
     END IF;
     RETURN pg_temp.careops_json_fill(value, '{}');
 END

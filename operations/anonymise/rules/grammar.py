@@ -17,7 +17,7 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import TypeAlias
 
-from operations.anonymise.rules.words import NAMED, WORDS, Effect, Kind, ParameterKind, RuleSpec
+from operations.anonymise.rules.words import FLAGS, NAMED, RECORD, WORDS, Effect, Kind, ParameterKind, RuleSpec
 
 __all__ = ["Argument", "Effect", "Kind", "Name", "Quoted", "Reference", "Rule", "RuleError", "parse"]
 
@@ -30,8 +30,7 @@ _BARE = {
     ParameterKind.COLUMN: _NAME,
     ParameterKind.NAMED: _NAME,
     ParameterKind.KEY: re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", re.ASCII),
-    ParameterKind.PERSON: re.compile(r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)?", re.ASCII),
-    ParameterKind.STAY: re.compile("stay"),
+    ParameterKind.PERSON: re.compile(r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*){0,2}", re.ASCII),
     ParameterKind.NUMBER: re.compile(r"[0-9]+(\.[0-9]+)?", re.ASCII),
 }
 
@@ -109,7 +108,8 @@ class Rule:
             for parameter, argument in _paired(self)
             if isinstance(argument, Name)
             and (
-                parameter in {ParameterKind.COLUMN, ParameterKind.PERSON}
+                parameter is ParameterKind.COLUMN
+                or (parameter is ParameterKind.PERSON and argument.text not in FLAGS | {RECORD})
                 or (parameter is ParameterKind.NAMED and argument.text not in NAMED)
             )
         ]

@@ -46,8 +46,7 @@ class ParameterKind(Enum):
     NUMBER = "a number"
     RULE = "a rule"
     REFERENCE = "'table.column via foreign_key'"
-    STAY = "the word stay"
-    PERSON = "id, a foreign key column of the same row, or foreign_key.foreign_key"
+    PERSON = "id, record, a foreign key column of the same row, foreign_key.foreign_key, or the word stay or hours"
 
 
 LONGEST_MADE = 64
@@ -55,6 +54,11 @@ LONGEST_MADE = 64
 
 NAMED = frozenset({"person", "company", "any"})
 """Whose name is made up, where no column says."""
+
+
+FLAGS = frozenset({"stay", "hours"})
+RECORD = "record"
+"""Words among the persons of a shift that are no columns."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -328,11 +332,29 @@ _ALL = (
         "shift-date",
         _DAY,
         _B,
-        "Moved by whole weeks: those of the run, and with a column those of the person as well (the row that the "
-        "column, or a link of the row it points to, points to; id is this row; the same person in every table), so "
-        "that intervals and weekdays stay. Rows without a person move with the run, or, with the word stay, do not.",
+        "The day moves by whole weeks, so weekdays and intervals of days stay: by those of the first person named (a "
+        "column that points to one, foreign keys on the way; id is this row; record is whom the row that model and "
+        "res_id name is about; the same person in every table), else by the run's, or, with the word stay, not at all. "
+        "A time of day is made up, one for all stamps of a row; with the word hours it moves by up to 90 minutes.",
         deterministic=False,
-        parameters=(_P.PERSON, _P.STAY),
+        parameters=(_P.PERSON,),
+        repeats=True,
+    ),
+    _word(
+        "shift-with",
+        _DAY,
+        _B,
+        "As long after another column of the row, which shift-date moves, as it was: a start and its end.",
+        deterministic=False,
+        parameters=(_P.COLUMN,),
+        required=1,
+    ),
+    _word(
+        "run-month",
+        _DAY,
+        _X,
+        "The first day of the month that the run is in: for dates that nobody needs, but Odoo does.",
+        bounded=True,
     ),
     _word(
         "jitter",
