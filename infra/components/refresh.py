@@ -49,8 +49,9 @@ class RefreshSource(pulumi.ComponentResource):
     """Copy prod's data into a throw-away PostgreSQL and mask it there, inside prod's isolation.
 
     Creates a CronJob for the export in prod's namespace, a CronJob for the masking and a Service for its throw-away
-    PostgreSQL in a namespace of their own. Implements 45 CFR 164.514(b), de-identification of protected health
-    information, and 164.312(e)(1), transmission security.
+    PostgreSQL in a namespace of their own. Implements 45 CFR 164.312(e)(1), transmission security, and
+    is a measure towards 164.514(b)(1): whether what comes out is de-identified is for an expert to determine, as
+    moved dates are no Safe Harbor (164.514(b)(2)(i)(C)).
     """
 
     export: pulumi.Output[str]
@@ -122,8 +123,8 @@ class RefreshTarget(pulumi.ComponentResource):
     """Make masked data training's own, and put the previous data back on request.
 
     Creates a CronJob that adopts the masked database and one, never scheduled, that undoes the last adoption.
-    Implements 45 CFR 164.514(b), de-identification of protected health information, and 164.308(a)(7), contingency
-    plan.
+    Implements 45 CFR 164.308(a)(7), contingency plan. What training gets is pseudonymised, not Safe Harbor: see
+    `RefreshSource`.
     """
 
     adopt: pulumi.Output[str]

@@ -98,7 +98,7 @@ def test_the_logins_passwords_are_those_that_the_command_line_derives(training):
     digest = hmac.new(SEED, b"7/trainer-sales", hashlib.sha256).digest()
     assert passwords["trainer-sales"] == base64.urlsafe_b64encode(digest).decode()[:24]
     (personal,) = [document for document in documents if "banner" in document]
-    assert personal["banner"] == "TRAINING · data as of 2026-11-24, anonymised · release 19.0.0-2"
+    assert personal["banner"] == "TRAINING · data as of 2026-11, masked · release 19.0.0-2"
     assert personal["company"] is None, "the masked company stays as it is"
     assert {"fields": [["res.partner", "complete_name"]]} in documents
 

@@ -173,8 +173,9 @@ class Adoption:
         }
 
     def _banner(self, masked: Mapping[str, Any]) -> str:
-        day = str(masked.get("source_time") or "")[:10]
-        return f"TRAINING · data as of {day}, anonymised · release {self.places.image_release().package}"
+        # Not the day: beside the newest record it would tell by how much the run moved its dates.
+        month = str(masked.get("source_time") or "")[:7]
+        return f"TRAINING · data as of {month}, masked · release {self.places.image_release().package}"
 
     def _logins(self) -> None:
         roles = [{"name": role.name, "groups": role.groups, "logins": role.logins} for role in self.run.roles]

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from operations.anonymise.catalogue.constraints import unique_rule
 from operations.anonymise.model import Action, Classification, ColumnRule, Gdpr, SafeHarbor, TableRule
+from operations.anonymise.rules.dates import record_columns
 from operations.anonymise.rules.grammar import parse
-from operations.anonymise.rules.words import LONGEST_MADE, Kind
+from operations.anonymise.rules.words import LONGEST_MADE, RECORD, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -238,7 +239,8 @@ def _of_date(column: Column, table: Table) -> ColumnRule:
     if _BIRTH.search(column.name):
         return _line(table, column, _DATE, "birthday")
     about = next((name for name in _PEOPLE if table.foreign_key(name)), None)
-    rule = f"shift-date({about})" if about and column.name not in {"create_date", "write_date"} else "shift-date"
+    about = about or (RECORD if record_columns(table) else None)
+    rule = f"shift-date({about})" if about else "shift-date"
     return _line(table, column, _DATE, rule)
 
 

@@ -45,7 +45,7 @@ class Tolerance:
 
 _MEANT_TO_STAY_USEFUL = frozenset(
     {"name", "email", "login", "phone", "filler", "filler-html", "identifier", "iban", "account-number", "vat"}
-    | {"document-number", "shift-date", "jitter", "keep"}
+    | {"document-number", "shift-date", "shift-with", "jitter", "keep"}
 )
 _FEWER_BY_DESIGN = frozenset({"name"})
 """Rules that may map different values to the same: lists of names are finite."""
