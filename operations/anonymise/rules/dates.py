@@ -141,9 +141,9 @@ def _of_record(at: At) -> str:
     pair = record_columns(at.table)
     if pair is None:
         raise CompileError(f"{at.table.name} names no record: it needs model (or res_model) and res_id")
-    model, number = at.row(pair[0]), at.row(pair[1])
+    name_of, number = neutral(at.row(pair[0])), at.row(pair[1])
     tables = sorted(at.run.schema.tables.values(), key=lambda table: (-table.size, table.name))
-    branches = ""
+    branches: dict[str, str] = {}
     for table in tables:
         # A record of a record is looked up by its own links alone.
         paths = [path for path in _about(table, at) if path.rpartition(".")[2] != RECORD]
@@ -151,8 +151,12 @@ def _of_record(at: At) -> str:
             continue
         found = [_looked_up(table, path, number, at) for path in paths]
         about = f"coalesce({','.join(found)})" if len(found) > 1 else found[0]
-        branches += "".join(f" WHEN {literal(name)} THEN {about}" for name in models(at.run.schema, table.name))
-    return f"CASE {neutral(model)}{branches} END" if branches else "NULL::text"
+        for name in models(at.run.schema, table.name):
+            word = name.partition(".")[0]
+            branches[word] = branches.get(word, "") + f" WHEN {literal(name)} THEN {about}"
+    # By the first word first: a CASE compares one by one, and there are some sixty models.
+    of_words = "".join(f" WHEN {literal(word)} THEN CASE {name_of}{cases} END" for word, cases in branches.items())
+    return f"CASE split_part({name_of},'.',1){of_words} END" if branches else "NULL::text"
 
 
 def _about(table: Table, at: At) -> list[str]:

@@ -124,6 +124,9 @@ NULLS = "CHECK ((((type)::text = 'contact'::text) AND (name IS NOT NULL)) OR ((t
         ("CHECK (char_length((name)::text) = 8)", {"name": "filler"}, False),
         ("CHECK ((start_day <= end_day))", {"start_day": "shift-date", "end_day": "shift-date"}, True),
         ("CHECK ((start_day <= end_day))", {"start_day": "shift-date", "end_day": "keep"}, False),
+        ("CHECK ((opened <= closed))", {"opened": "shift-date", "closed": "shift-date"}, True),
+        ("CHECK ((opened < closed))", {"opened": "shift-date", "closed": "shift-date"}, False),
+        ("CHECK ((opened < closed))", {"opened": "shift-date(id,hours)", "closed": "shift-date(id,hours)"}, True),
         ("CHECK ((amount >= (0)::numeric))", {"amount": "jitter"}, True),
         ("CHECK ((amount >= 0.0))", {"amount": "jitter"}, True),
         ("CHECK ((amount <= (100)::numeric))", {"amount": "jitter"}, False),
@@ -140,7 +143,15 @@ NULLS = "CHECK ((((type)::text = 'contact'::text) AND (name IS NOT NULL)) OR ((t
     ],
 )
 def test_a_check_must_be_shown_to_hold(tmp_path: Path, definition: str, rules: dict[str, str], fits: bool):
-    types = {"start_day": "date", "end_day": "date", "amount": "numeric", "value": "integer"}
+    stamp = "timestamp without time zone"
+    types = {
+        "start_day": "date",
+        "end_day": "date",
+        "opened": stamp,
+        "closed": stamp,
+        "amount": "numeric",
+        "value": "integer",
+    }
     columns = [column(name, types.get(name, "text")) for name in rules]
     live = one(*columns, checks=[check(definition, *rules)])
     told = misfits(tmp_path, live, line(ID, "keep"), *(line(f"t.{name}", rule) for name, rule in rules.items()))
@@ -207,6 +218,29 @@ def test_a_date_is_moved_by_a_person_that_a_link_leads_to(tmp_path: Path, path: 
     told = misfits(tmp_path, live, *(line(name, "keep") for name in kept), line("t.day", f"shift-date({path})"))
     assert bool(told) is not fits
     assert fits or "points to no person" in told[0]
+
+
+@pytest.mark.parametrize(("start", "fits"), [("shift-date", True), ("keep", False), ("run-month", False)])
+def test_an_end_follows_a_beginning_that_is_moved_itself(tmp_path: Path, start: str, fits: bool):
+    stamp = "timestamp without time zone"
+    live = one(column("start", stamp), column("stop", stamp))
+    told = misfits(tmp_path, live, line(ID, "keep"), line("t.start", start), line("t.stop", "shift-with(start)"))
+    assert bool(told) is not fits
+    assert fits or "shift-date moves" in told[0]
+
+
+def test_whom_a_record_is_about_is_asked_only_where_a_row_names_a_record(tmp_path: Path):
+    named = one(column("model"), column("res_id", "integer"), column("day", "date"))
+    lines = [line(ID, "keep"), line("t.model", "keep"), line("t.res_id", "keep"), line("t.day", "shift-date(record)")]
+    assert misfits(tmp_path, named, *lines) == []
+    assert "points to no person" in misfits(tmp_path, one(column("day", "date")), lines[0], lines[3])[0]
+
+
+def test_times_that_are_made_up_do_not_keep_rows_apart(tmp_path: Path):
+    stamp = column("at", "timestamp without time zone")
+    live = one(stamp, unique=[unique("id", "at"), unique("at")])
+    told = misfits(tmp_path, live, line(ID, "keep"), line("t.at", "shift-date(id)"))
+    assert any("may collide" in why for why in told)
 
 
 def linked(to: Table) -> Schema:
