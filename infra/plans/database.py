@@ -21,13 +21,16 @@ ROLE = "odoo"
 AUTHENTICATION_RULES = ("hostnossl all all all reject", "hostssl all all all scram-sha-256")
 
 # Naming a pgaudit parameter makes the operator load the library and create the extension. Statements' parameters
-# stay out of the log: they hold patients' data.
+# stay out of the log: they hold patients' data. So do the details of errors, which quote the row that broke a rule, and
+# the statements that failed, into which Odoo writes the values themselves.
 CONTROL_PARAMETERS = {
     "pgaudit.log": "ddl, role",
     "pgaudit.log_catalog": "off",
     "pgaudit.log_parameter": "off",
     "log_connections": "on",
     "log_disconnections": "on",
+    "log_error_verbosity": "terse",
+    "log_min_error_statement": "panic",
     "password_encryption": "scram-sha-256",
     "ssl_min_protocol_version": "TLSv1.3",
 }

@@ -170,6 +170,12 @@ def test_postgresql_audits_and_keeps_parameters_out_of_the_log(environment):
     assert parameters["pgaudit.log_parameter"] == "off"
 
 
+def test_an_error_of_postgresql_quotes_no_row_and_no_statement_in_its_log(environment):
+    parameters = environment.of("Cluster")[0].spec["postgresql"]["parameters"]
+    assert parameters["log_error_verbosity"] == "terse"
+    assert parameters["log_min_error_statement"] == "panic"
+
+
 def test_postgresql_sorts_by_code_point_and_checks_its_pages(environment):
     first_boot = environment.of("Cluster")[0].spec["bootstrap"]["initdb"]
     assert (first_boot["localeProvider"], first_boot["builtinLocale"]) == ("builtin", "C.UTF-8")

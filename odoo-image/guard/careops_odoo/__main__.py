@@ -59,8 +59,8 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def say(text: str) -> None:
-    """Write to the container's log."""
-    print(f"careops-odoo: {text}", file=sys.stderr, flush=True)
+    """Write to the container's log; each line says whose it is, so that a reader can leave out all others."""
+    print("\n".join(f"careops-odoo: {line}" for line in text.splitlines() or [""]), file=sys.stderr, flush=True)
 
 
 def _stop(*_: object) -> NoReturn:
@@ -193,6 +193,7 @@ def _adoption(*, logins: bool) -> Adoption:
             conf,
             env={"PGOPTIONS": f"-c role={pod.user} -c synchronous_commit=off"},
             untouched="training is as it was; correct the cause and start a new run",
+            say=lambda line: say(f"adopt: odoo: {line}"),
         ),
         step=step,
     )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import traceback
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .database import driver
@@ -31,16 +33,24 @@ def told() -> Generator[None]:
     except CommandError:
         raise
     except Exception as error:
-        known = _known(error)
-        if known is None:
-            raise
-        raise known from None
+        raise (_known(error) or _unforeseen(error)) from None
 
 
 def what(error: BaseException) -> str:
     """Return what the masking program may be told of an error: never its text."""
     known = error if isinstance(error, CommandError) else _known(error)
     return known.what if known else f"the adoption ended with {type(error).__name__}"
+
+
+def _unforeseen(error: BaseException) -> CommandError:
+    """Return the kind of an error and where it came from: a traceback's last line may quote data."""
+    frames = [(Path(frame.filename).name, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
+    where = " < ".join(f"{name}:{line}" for name, line in reversed(frames[-4:]))
+    return StepFailed(
+        "an unforeseen error",
+        why=f"{type(error).__name__} at {where or 'an unknown place'}",
+        action=f"report this line; the message is withheld because it may quote data; {_HOLDS}",
+    )
 
 
 def _known(error: BaseException) -> CommandError | None:

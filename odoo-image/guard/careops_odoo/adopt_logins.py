@@ -10,6 +10,8 @@ import secrets
 from pathlib import Path
 from typing import Any
 
+WORD = os.environ.get("CAREOPS_WORD", "careops:")
+"""What our own lines begin with: by it they are told from whatever else Odoo says, which may quote data."""
 wishes = json.loads(Path(os.environ["CAREOPS_WISHES"]).read_text(encoding="utf-8"))
 users = env["res.users"].with_context(active_test=False, no_reset_password=True, mail_notrack=True)  # ty: ignore[unresolved-reference]
 WAYS_IN = ("res_users_apikeys", "auth_totp_device", "res_device_log", "auth_passkey_key", "mail_push_device")
@@ -35,7 +37,7 @@ def groups_of(role: dict) -> Any:  # noqa: ANN401  records of Odoo, which has no
     found = {name: env.ref(name, raise_if_not_found=False) for name in ["base.group_user", *role["groups"]]}  # ty: ignore[unresolved-reference]
     absent = [name for name, group in found.items() if not group or group._name != "res.groups"]  # noqa: SLF001  Odoo's own
     if absent:
-        raise SystemExit(f"the role {role['name']} names groups that Odoo does not have: {', '.join(absent)}")
+        raise SystemExit(f"{WORD} the role {role['name']} names groups that Odoo does not have: {', '.join(absent)}")
     return env["res.groups"].union(*found.values())  # ty: ignore[unresolved-reference]
 
 
@@ -68,4 +70,4 @@ for each in wishes["roles"]:
     for name in each["logins"]:
         make(name, wanted)
 env.cr.commit()  # ty: ignore[unresolved-reference]
-print(f"careops: {len(wishes['passwords'])} logins for {len(wishes['roles'])} roles")
+print(f"{WORD} {len(wishes['passwords'])} logins for {len(wishes['roles'])} roles")

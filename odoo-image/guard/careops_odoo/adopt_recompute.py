@@ -13,6 +13,8 @@ from typing import Any
 
 BATCH = 1000
 
+WORD = os.environ.get("CAREOPS_WORD", "careops:")
+"""What our own lines begin with: by it they are told from whatever else Odoo says, which may quote data."""
 wishes = json.loads(Path(os.environ["CAREOPS_WISHES"]).read_text(encoding="utf-8"))
 
 
@@ -22,13 +24,13 @@ def wanted_fields() -> list[Any]:
     for model, name in wishes["fields"]:
         field = env[model]._fields.get(name) if model in env else None  # ty: ignore[unresolved-reference]
         if field is None or not field.store:
-            print(f"careops: {model}.{name} is not stored in this release any more")
+            print(f"{WORD} {model}.{name} is not stored in this release any more")
         elif field.compute is None:
             lost.append(f"{model}.{name}")
         else:
             found.append(field)
     if lost:
-        raise SystemExit(f"the catalogue says recompute, but Odoo computes no {', '.join(lost)}")
+        raise SystemExit(f"{WORD} the catalogue says recompute, but Odoo computes no {', '.join(lost)}")
     return found
 
 
@@ -79,4 +81,4 @@ def recompute(field: Any) -> int:  # noqa: ANN401  as above
 
 
 for each in in_order(wanted_fields()):
-    print(f"careops: recomputed {each} of {recompute(each)} records")
+    print(f"{WORD} recomputed {each} of {recompute(each)} records")

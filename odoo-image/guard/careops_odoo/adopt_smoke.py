@@ -8,6 +8,8 @@ import json
 import os
 from pathlib import Path
 
+WORD = os.environ.get("CAREOPS_WORD", "careops:")
+"""What our own lines begin with: by it they are told from whatever else Odoo says, which may quote data."""
 wishes = json.loads(Path(os.environ["CAREOPS_WISHES"]).read_text(encoding="utf-8"))
 
 
@@ -22,7 +24,7 @@ def log_in() -> int:
     except AccessDenied:
         pass
     else:
-        raise SystemExit("a wrong password was accepted")
+        raise SystemExit(f"{WORD} a wrong password was accepted")
     return users.authenticate({**known, "password": wishes["password"]}, {"interactive": False})["uid"]
 
 
@@ -43,12 +45,12 @@ def sell() -> str:
 
 
 user = log_in()
-print(f"careops: the trainer's login works (user {user})")
+print(f"{WORD} the trainer's login works (user {user})")
 if "sale.order" in env and "account.payment.register" in env:  # ty: ignore[unresolved-reference]
     state = sell()
     if state not in {"paid", "in_payment"}:
-        raise SystemExit(f"a paid invoice is {state}")
-    print(f"careops: quote, invoice and payment work ({state})")
+        raise SystemExit(f"{WORD} a paid invoice is {state}")
+    print(f"{WORD} quote, invoice and payment work ({state})")
 else:
-    print("careops: no sales and invoices are installed, so none were tried")
+    print(f"{WORD} no sales and invoices are installed, so none were tried")
 env.cr.rollback()  # ty: ignore[unresolved-reference]

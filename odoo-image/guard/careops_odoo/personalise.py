@@ -10,6 +10,8 @@ import secrets
 from pathlib import Path
 from typing import Any
 
+WORD = os.environ.get("CAREOPS_WORD", "careops:")
+"""What our own lines begin with: by it they are told from whatever else Odoo says, which may quote data."""
 wishes = json.loads(Path(os.environ["CAREOPS_WISHES"]).read_text(encoding="utf-8"))
 parameters = env["ir.config_parameter"].sudo()  # ty: ignore[unresolved-reference]
 company = env.ref("base.main_company")  # ty: ignore[unresolved-reference]
@@ -21,7 +23,7 @@ def install_languages(codes: list[str]) -> None:
     known = env["res.lang"].with_context(active_test=False).search([("code", "in", codes)])  # ty: ignore[unresolved-reference]
     unknown = sorted(set(codes) - set(known.mapped("code")))
     if unknown:
-        raise SystemExit(f"Odoo knows no language {', '.join(unknown)}")
+        raise SystemExit(f"{WORD} Odoo knows no language {', '.join(unknown)}")
     inactive = known.filtered(lambda language: not language.active)
     if inactive:
         env["base.language.install"].create({"lang_ids": inactive.ids, "overwrite": False}).lang_install()  # ty: ignore[unresolved-reference]
@@ -41,13 +43,13 @@ def write_company(wanted: dict) -> None:
     """Name the company and place it; a currency that documents already use stays."""
     country = env["res.country"].search([("code", "=", wanted["country"])])  # ty: ignore[unresolved-reference]
     if not country:
-        raise SystemExit(f"Odoo knows no country {wanted['country']}")
+        raise SystemExit(f"{WORD} Odoo knows no country {wanted['country']}")
     company.write({"name": wanted["name"], "country_id": country.id})
     currency = country.currency_id
     if wanted["currency"]:
         currency = env["res.currency"].with_context(active_test=False).search([("name", "=", wanted["currency"])])  # ty: ignore[unresolved-reference]
         if not currency:
-            raise SystemExit(f"Odoo knows no currency {wanted['currency']}")
+            raise SystemExit(f"{WORD} Odoo knows no currency {wanted['currency']}")
     used = "account.move.line" in env and env["account.move.line"].search_count(  # ty: ignore[unresolved-reference]
         [("company_id", "=", company.id)], limit=1
     )
@@ -84,7 +86,7 @@ def show_banner(text: str | None) -> None:
     """Show a text on every page with the view that Odoo brings for copies of a database, or hide it."""
     view = env.ref("web.neutralize_banner", raise_if_not_found=False)  # ty: ignore[unresolved-reference]
     if not view:
-        raise SystemExit("this Odoo has no view web.neutralize_banner to show the banner with")
+        raise SystemExit(f"{WORD} this Odoo has no view web.neutralize_banner to show the banner with")
     if text:
         from lxml import etree  # noqa: PLC0415  # ty: ignore[import-not-found]  an Odoo dependency
 

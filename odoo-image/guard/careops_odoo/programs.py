@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import secrets
 import signal
 import subprocess
 import tarfile
+import threading
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from . import configuration
+from .adopt_output import drain
 from .errors import StepFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from .settings import Pod
 
@@ -41,21 +45,26 @@ class Programs:
         odoo: Odoo's executable.
         env: Variables that the programs get besides the pod's.
         untouched: What is as it was when a program failed, and what to do about it, for the error.
+        say: Told what may be told of the programs' output, where it may quote data that nobody has verified; None where
+            the output goes to the log as it is.
     """
 
     def __init__(
         self,
         pod: Pod,
         conf: Path,
+        *,
         odoo: str = ODOO,
         env: Mapping[str, str] = ON_THE_COPY,
         untouched: str = "the database is as it was before; correct the cause and run the migration again",
+        say: Callable[[str], None] | None = None,
     ) -> None:
         self._pod = pod
         self._conf = conf
         self._odoo = odoo
         self._env = env
         self._untouched = untouched
+        self._say = say
 
     def restore(self, dump: Path, database: str) -> None:
         """Restore a custom-format dump into an empty database, as its owner."""
@@ -107,14 +116,17 @@ class Programs:
         self, title: str, argv: Sequence[str], *, stdin: bytes | None = None, env: Mapping[str, str] | None = None
     ) -> None:
         # In a process group of its own, so that a migration that is told to stop stops all of it.
+        word = secrets.token_hex(16)
         process = subprocess.Popen(
             argv,
             stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
-            env={**os.environ, **self._env, **(env or {})},
+            stdout=subprocess.PIPE if self._say else None,
+            stderr=subprocess.STDOUT if self._say else None,
+            env={**os.environ, **self._env, **({"CAREOPS_WORD": word} if self._say else {}), **(env or {})},
             start_new_session=True,
         )
         try:
-            process.communicate(stdin)
+            self._attend(process, stdin, word)
         except BaseException:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
@@ -125,6 +137,20 @@ class Programs:
                 why=f"{Path(argv[0]).name} ended with status {process.returncode}; its output is above",
                 action=self._untouched,
             )
+
+    def _attend(self, process: subprocess.Popen[bytes], stdin: bytes | None, word: str) -> None:
+        """Give a program its input and wait for its end, passing on what may be told of its output."""
+        if self._say is None or process.stdout is None:
+            process.communicate(stdin)
+            return
+        listener = threading.Thread(target=drain, args=(process.stdout, word, self._say), daemon=True)
+        listener.start()
+        if process.stdin is not None:
+            with contextlib.suppress(BrokenPipeError):  # it ended before it read; its status tells
+                process.stdin.write(stdin or b"")
+                process.stdin.close()
+        process.wait()
+        listener.join()
 
 
 def extract_filestore(archive: Path, target: Path) -> int:

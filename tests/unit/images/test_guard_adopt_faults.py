@@ -73,13 +73,17 @@ def test_an_error_of_the_data_is_no_fault_of_the_surroundings_and_its_text_is_wi
     assert "ended" not in found.what
 
 
-def test_what_is_told_already_stays_as_it_is_and_a_mistake_of_ours_is_not_hidden():
+def test_what_is_told_already_stays_as_it_is():
     refused = Refused("what", why="why", action="action")
     with pytest.raises(Refused) as kept, adopt_faults.told():
         raise refused
     assert kept.value is refused
-    with pytest.raises(ZeroDivisionError), adopt_faults.told():
-        raise ZeroDivisionError
+
+
+def test_a_mistake_of_ours_is_told_by_its_kind_and_place_and_never_by_its_text():
+    found = told(ValueError(SECRET))
+    assert "ValueError at test_guard_adopt_faults.py:" in found.why
+    assert found.code == EXIT_FAILED
 
 
 def test_the_masking_program_is_told_what_happened_and_never_the_text_of_an_error():

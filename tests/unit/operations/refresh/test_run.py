@@ -149,6 +149,32 @@ def fail_mask(cluster):
     return act
 
 
+def test_of_the_adoptions_log_only_our_own_lines_reach_the_terminal(cluster):
+    def broken():
+        all_run(cluster)
+        cluster.logs[f"{ADOPT}-abcde"] = "careops-odoo: adopt: upgrade failed\nDETAIL: Key (name)=(Ada Lovelace)\n"
+        cluster.finish(ADOPT, failed=True)
+        cluster.finish(MASK)
+        cluster.finish(EXPORT)
+
+    with pytest.raises(OperationError) as told:
+        started(cluster, broken).go(Notes(), ASKED)
+    why = "".join(problem.why for problem in told.value.problems)
+    assert "upgrade failed" in why
+    assert "Lovelace" not in why
+
+
+def test_what_the_adoption_is_doing_is_told_in_our_own_words_only(cluster):
+    def working():
+        all_run(cluster)
+        cluster.logs[f"{ADOPT}-abcde"] = "Ada Lovelace\n"
+
+    notes = Notes()
+    started(cluster, working, finished(cluster)).go(notes, ASKED)
+    assert "adopt: running" in str(notes)
+    assert "Lovelace" not in str(notes)
+
+
 def test_a_job_that_fails_ends_the_others_and_is_told_with_the_end_of_its_log(cluster):
     with pytest.raises(OperationError) as told:
         started(cluster, fail_mask(cluster)).go(Notes(), ASKED)
@@ -175,7 +201,7 @@ def test_the_job_that_failed_of_itself_is_told_before_the_one_that_followed_it(c
     def adopt_follows():
         all_run(cluster)
         cluster.finish(ADOPT, failed=True)
-        cluster.logs[f"{ADOPT}-abcde"] = "  do: see the log of the Job refresh-mask of this run"
+        cluster.logs[f"{ADOPT}-abcde"] = "careops-odoo:   do:  see the log of the Job refresh-mask of this run"
 
     # The pod of the masking program ends later: a server ends beside it.
     with pytest.raises(OperationError) as told:
