@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -157,17 +157,27 @@ class Catalogue:
         columns: By table and column.
         tables: By table.
         version: A hash over all lines; the certificate names it.
+        replaced: The shipped lines about columns that a site's own lines took the place of.
     """
 
     columns: Mapping[str, Mapping[str, ColumnRule]]
     tables: Mapping[str, TableRule]
     version: str
+    replaced: Mapping[str, Mapping[str, ColumnRule]] = field(default_factory=dict)
 
     def column(self, table: str, column: str) -> ColumnRule | None:
         """Return the line about a column, or None; `#` in a line stands for a number (`x_plan#_id`)."""
-        lines = self.columns.get(table, {})
-        return lines.get(column) or lines.get(_DIGITS.sub("#", column))
+        return _line(self.columns, table, column)
+
+    def shipped(self, table: str, column: str) -> ColumnRule | None:
+        """Return the line about a column that a site's own took the place of, or None."""
+        return _line(self.replaced, table, column)
 
     def table(self, table: str) -> TableRule | None:
         """Return the line about a table, or None."""
         return self.tables.get(table)
+
+
+def _line(columns: Mapping[str, Mapping[str, ColumnRule]], table: str, column: str) -> ColumnRule | None:
+    lines = columns.get(table, {})
+    return lines.get(column) or lines.get(_DIGITS.sub("#", column))

@@ -55,7 +55,16 @@ def test_an_unmasked_copy_fails_every_check_about_people_and_shows_every_canary(
     by_name = {check.name: check for check in result.checks}
     print(*(f"{c.name}: {c.status} {c.seconds:.1f}s {dict(c.facts)} {c.why}" for c in result.checks), sep="\n")
     assert not result.passed
-    people = ("canaries", "dictionary", "credentials", "unchanged cells", "k-anonymity", "rows", "neutralised")
+    people = (
+        "canaries",
+        "dictionary",
+        "credentials",
+        "unchanged cells",
+        "dates and numbers",
+        "k-anonymity",
+        "rows",
+        "neutralised",
+    )
     assert {name: by_name[name].status for name in people} == dict.fromkeys(people, Status.FAILED)
     whole = ("constraints", "sequences", "references", "shapes", "ledger")
     assert {name: by_name[name].status for name in whole} == dict.fromkeys(whole, Status.PASSED)

@@ -48,6 +48,7 @@ class CatalogueError(Exception):
 class _Reading:
     columns: dict[str, dict[str, ColumnRule]] = field(default_factory=dict)
     tables: dict[str, TableRule] = field(default_factory=dict)
+    replaced: dict[str, dict[str, ColumnRule]] = field(default_factory=dict)
     mistakes: list[str] = field(default_factory=list)
 
 
@@ -75,7 +76,9 @@ def read(files: Sequence[Path]) -> Catalogue:
         _read_file(file, reading)
     if reading.mistakes:
         raise CatalogueError(reading.mistakes)
-    return Catalogue(columns=reading.columns, tables=reading.tables, version=_version(reading))
+    return Catalogue(
+        columns=reading.columns, tables=reading.tables, version=_version(reading), replaced=reading.replaced
+    )
 
 
 def column_line(rule: ColumnRule) -> str:
@@ -147,6 +150,8 @@ def _add_column(words: dict[str, str], origin: str, reading: _Reading) -> None:
         mistakes += judge(rule) if not mistakes else []
         known = reading.columns.setdefault(rule.table, {}).get(rule.column)
         mistakes += _twice(rule.name, known.origin if known else None, rule.override)
+        if known and rule.override:  # the first one is the shipped one, however often it is overridden
+            reading.replaced.setdefault(rule.table, {}).setdefault(rule.column, known)
         reading.columns[rule.table][rule.column] = rule
     reading.mistakes += [f"{origin}: {mistake}" for mistake in mistakes]
 

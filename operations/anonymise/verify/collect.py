@@ -11,7 +11,7 @@ from operations.anonymise.model import Classification
 from operations.anonymise.rules.grammar import Name, RuleError, parse
 from operations.anonymise.rules.scope import quoted, relation
 from operations.anonymise.rules.words import NAMED, Kind
-from operations.anonymise.verify.keys import Keys
+from operations.anonymise.verify.keys import Keys, sealed
 from operations.anonymise.verify.text import PREFIX, full_keys, key, plain, prefix_keys, see, tokens
 from operations.anonymise.verify.values import What, entries, leaves, public_words, rare_words, what_of
 
@@ -27,6 +27,16 @@ MOST_HOLDERS = 5
 """A word of more people's names than this tells of none of them."""
 MOST_PASSAGES = 2_000_000
 """Passages of free text of one column that are kept; of a larger column one in two, four, … by their key."""
+PEOPLE = frozenset({"res_partner", "hr_employee"})
+"""Tables whose names of people are a finding in whatever column people type and training keeps."""
+SHORTEST_IN_FULL = 7
+"""Letters of such a name; two shorter words ("Le Vu") stand in a row by chance."""
+TITLES = (
+    *("mr", "mrs", "ms", "miss", "dr", "prof", "doctor", "patient", "family", "nurse"),
+    *("mme", "mlle", "monsieur", "madame", "docteur", "famille", "herr", "frau", "familie", "doktor"),
+    *("señor", "señora", "sr", "sra", "familia", "dhr", "mevr", "mevrouw", "meneer"),
+)
+"""What stands before a surname; lower case, as the search reads words."""
 _TEXT = frozenset({Kind.TEXT, Kind.JSON, Kind.OTHER})
 
 
@@ -39,16 +49,22 @@ class Dictionary:
         whole: Keys of all whole values.
         strong: Keys of whole values that must stand nowhere, by kind.
         weak: Keys of whole values that must not stand in the same row as in the source, by kind.
-        shipped: Keys that the product itself brings, so that they are nobody's.
+        full: Keys of common names in full, of people: words of the public lists, but two of them as somebody has them.
+        ordinary: Keys of quasi-identifiers that are the organisation's own words.
         values: How many values were read.
+        left_out: Passages of free text that are not looked for, because a column has too many.
+        common: Words of names that too many people have to be looked for on their own.
     """
 
     prefixes: Keys
     whole: Keys
     strong: dict[What, Keys]
     weak: dict[What, Keys]
-    shipped: set[int] = field(default_factory=set)
+    full: Keys = field(default_factory=sealed)
+    ordinary: set[int] = field(default_factory=set)
     values: int = 0
+    left_out: int = 0
+    common: int = 0
 
     def __len__(self) -> int:
         return sum(map(len, (*self.strong.values(), *self.weak.values())))
@@ -61,7 +77,7 @@ class Dictionary:
 
     def of(self, keys: Iterable[int], *, weak: bool) -> dict[What, set[int]]:
         """Return which of the keys are whole values of the dictionary, by kind."""
-        wanted = [key for key in keys if key not in self.shipped]
+        wanted = [key for key in keys if key not in self.ordinary]
         if not wanted:
             return {}
         found = {what: held.among(wanted) for what, held in (self.weak if weak else self.strong).items()}
@@ -74,8 +90,10 @@ class _Making:
     whole: Keys = field(default_factory=Keys)
     strong: defaultdict[What, Keys] = field(default_factory=lambda: defaultdict(Keys))
     weak: defaultdict[What, Keys] = field(default_factory=lambda: defaultdict(Keys))
+    full: Keys = field(default_factory=Keys)
     holders: Counter[str] = field(default_factory=Counter)
     values: int = 0
+    left_out: int = 0
 
     def add(self, what: What, sequence: tuple[str, ...], *, weak: bool) -> None:
         """Add one sequence."""
@@ -113,19 +131,36 @@ def collect(
         columns = [read for c in table.columns if (read := _reading(table, c.name, catalogue, made))]
         if columns:
             _table(source, table, columns, making, ordinary)
-    for word, count in making.holders.items():
-        if count <= MOST_HOLDERS:
-            making.add(What.WORD, (word,), weak=False)
-    making.holders.clear()
-    for keys in (making.prefixes, making.whole, *making.strong.values(), *making.weak.values()):
+    common = _words(making)
+    for keys in (making.prefixes, making.whole, making.full, *making.strong.values(), *making.weak.values()):
         keys.seal()
     return Dictionary(
-        prefixes=making.prefixes, whole=making.whole, strong=making.strong, weak=making.weak, values=making.values
+        prefixes=making.prefixes,
+        whole=making.whole,
+        strong=making.strong,
+        weak=making.weak,
+        full=making.full,
+        values=making.values,
+        left_out=making.left_out,
+        common=common,
     )
 
 
+def _words(making: _Making) -> int:
+    """Add the words of people's names; return of how many only the own row, or a title before it, is a finding."""
+    common = 0
+    for word, count in making.holders.items():
+        many = count > MOST_HOLDERS
+        common += many
+        making.add(What.WORD, (word,), weak=many)
+        for title in TITLES if many else ():
+            making.add(What.WORD, (title, word), weak=False)
+    making.holders.clear()
+    return common
+
+
 def _reading(table: Table, name: str, catalogue: Catalogue, made: str) -> _Read | None:
-    line, column = catalogue.column(table.name, name), table.column(name)
+    line, column = looked_for(catalogue, table.name, name), table.column(name)
     what = what_of(line) if line else None
     if line is None or column is None or what is None or column.kind not in _TEXT:
         return None
@@ -134,6 +169,18 @@ def _reading(table: Table, name: str, catalogue: Catalogue, made: str) -> _Read 
         value = f"CASE WHEN {made} THEN NULL ELSE {value} END"
     person = _person(line, table) if what is What.NAME else "false"
     return _Read(line=line, what=what, person=person, value=value)
+
+
+def looked_for(catalogue: Catalogue, table: str, column: str) -> ColumnRule | None:
+    """Return the line that says as what a column's values are looked for.
+
+    That is the shipped one where a site's own line would have them looked for nowhere: a site may say what becomes of
+    a column, but not that names are no names.
+    """
+    line, shipped_line = catalogue.column(table, column), catalogue.shipped(table, column)
+    if line is not None and what_of(line) is None and shipped_line is not None and what_of(shipped_line) is not None:
+        return shipped_line
+    return line
 
 
 def _person(line: ColumnRule, table: Table) -> str:
@@ -166,8 +213,17 @@ def _table(
                 if value:
                     making.values += 1
                     _value(read.what, value, making, seen, ordinary, person=person == "t")
+                    if person == "t" and table.name in PEOPLE:
+                        _in_full(value, making)
     for read, seen in zip(columns, once, strict=True):
         seen.pour(read.what, making)
+
+
+def _in_full(value: str, making: _Making) -> None:
+    for text in leaves(value) if value[0] in '{["' else (value,):
+        for entry in entries(What.NAME, text):
+            if entry.weak and len(entry.sequence) > 1 and len("".join(entry.sequence)) >= SHORTEST_IN_FULL:
+                making.full.add(key(entry.sequence))
 
 
 def _value(what: What, value: str, making: _Making, once: _Once, ordinary: frozenset[str], *, person: bool) -> None:
@@ -176,7 +232,9 @@ def _value(what: What, value: str, making: _Making, once: _Once, ordinary: froze
             if entry.once:
                 once.add(entry.sequence)
             elif len(entry.sequence) > 1 or entry.sequence[0] not in ordinary:
-                making.add(what, entry.sequence, weak=entry.weak)
+                # An organisation called by words of the product alone ("My Company") stands where nobody meant it.
+                common = what is What.NAME and not person and ordinary.issuperset(entry.sequence)
+                making.add(what, entry.sequence, weak=entry.weak or common)
         if person:
             making.holders.update(word for word in rare_words(plain(text)) if word not in ordinary)
 
@@ -187,15 +245,19 @@ class _Once:
     def __init__(self) -> None:
         self._pairs: dict[int, int | None] = {}
         self._mask = 0
+        self._left_out = 0
 
     def add(self, sequence: tuple[str, ...]) -> None:
         whole = key(sequence)
         if whole & self._mask:
+            self._left_out += 1
             return
         self._pairs[whole] = None if whole in self._pairs else key(sequence[:PREFIX])
         if len(self._pairs) > MOST_PASSAGES:
             self._mask = self._mask * 2 + 1
-            self._pairs = {whole: prefix for whole, prefix in self._pairs.items() if not whole & self._mask}
+            kept = {whole: prefix for whole, prefix in self._pairs.items() if not whole & self._mask}
+            self._left_out += len(self._pairs) - len(kept)
+            self._pairs = kept
 
     def pour(self, what: What, making: _Making) -> None:
         for whole, prefix in self._pairs.items():
@@ -203,6 +265,7 @@ class _Once:
                 making.prefixes.add(prefix)
                 making.whole.add(whole)
                 making.strong[what].add(whole)
+        making.left_out += self._left_out
         self._pairs.clear()
 
 

@@ -7,7 +7,7 @@ from bisect import bisect_left
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 _PARTS = 256
 _SHIFT = 56
@@ -52,7 +52,7 @@ class Keys:
     def __len__(self) -> int:
         return sum(map(len, self._parts))
 
-    def __iter__(self) -> Iterable[int]:
+    def __iter__(self) -> Iterator[int]:
         for part in self._parts:
             yield from part
 
@@ -67,6 +67,13 @@ class Keys:
         """Return those of the keys that are in the set."""
         table, mask = self._filter, self._mask
         return {key for key in [key for key in keys if table[key & mask]] if key in self}
+
+
+def sealed() -> Keys:
+    """Return a set that nothing is in, ready to be asked."""
+    keys = Keys()
+    keys.seal()
+    return keys
 
 
 def _once(part: array[int]) -> array[int]:

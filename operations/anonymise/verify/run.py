@@ -6,7 +6,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from operations.anonymise import canaries
-from operations.anonymise.verify import credentials, dictionary, kanonymity, quasi, shapes, structure
+from operations.anonymise.verify import (
+    credentials,
+    dictionary,
+    kanonymity,
+    keyshapes,
+    overrides,
+    quasi,
+    shapes,
+    structure,
+    unmoved,
+)
 from operations.anonymise.verify.report import Verification, run
 
 if TYPE_CHECKING:
@@ -54,7 +64,10 @@ def verify(
         ("canaries", lambda: canaries.check(pair.target, pair.after, planted, files())),
         ("dictionary", lambda: dictionary.check(pair.source, pair.target, schemas, pair.catalogue, files())),
         ("credentials", lambda: credentials.survivors(pair)),
+        ("keys in texts", lambda: keyshapes.keyshapes(pair)),
         ("unchanged cells", lambda: shapes.unchanged(pair)),
+        ("dates and numbers", lambda: unmoved.unmoved(pair)),
+        ("a site's own lines", lambda: overrides.overrides(pair)),
         ("k-anonymity", lambda: _kanonymity(pair, wanted)),
         ("rows", lambda: structure.rows(pair)),
         ("constraints", lambda: structure.constraints(pair)),

@@ -225,7 +225,7 @@ def _same(pair: Pair, name: str, columns: list[str]) -> tuple[dict[str, int], in
         right = pair.target.cursor("careops_right")
         left.execute(query)
         right.execute(query)
-        for before, after in _merged(iter(left), iter(right)):
+        for before, after in merged(iter(left), iter(right)):
             for column, old, new in zip(columns, before[1:], after[1:], strict=True):
                 if new is not None:
                     compared += 1
@@ -235,7 +235,8 @@ def _same(pair: Pair, name: str, columns: list[str]) -> tuple[dict[str, int], in
     return same, compared
 
 
-def _merged(left: Iterator[Any], right: Iterator[Any]) -> Iterator[tuple[Any, Any]]:
+def merged(left: Iterator[Any], right: Iterator[Any]) -> Iterator[tuple[Any, Any]]:
+    """Yield pairs of rows with the same first cell, of two that are sorted by it."""
     before = next(left, None)
     for after in right:
         while before is not None and before[0] < after[0]:

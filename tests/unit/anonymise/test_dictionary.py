@@ -6,9 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from operations.anonymise.verify import collect
+from operations.anonymise.verify.chance import most_by_chance
 from operations.anonymise.verify.collect import Dictionary
-from operations.anonymise.verify.dictionary import most_by_chance
 from operations.anonymise.verify.keys import Keys
+from operations.anonymise.verify.keyshapes import random_text
 from operations.anonymise.verify.report import Finding, Looked, Status, Verification, run
 from operations.anonymise.verify.text import PREFIX, key, plain, see
 from operations.anonymise.verify.values import What, entries, leaves, rare_words
@@ -154,6 +156,30 @@ def test_any_text_can_be_read(text: str):
 
 def test_words_of_the_public_lists_are_not_rare():
     assert set(rare_words("Martin Zwartkruis")) == {"zwartkruis"}
+
+
+def test_passages_that_are_too_many_to_be_kept_are_counted(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(collect, "MOST_PASSAGES", 100)
+    making, once = collect._Making(), collect._Once()
+    for number in range(1000):
+        once.add(("a", "passage", str(number)))
+    once.pour(What.FREE_TEXT, making)
+    making.strong[What.FREE_TEXT].seal()
+    assert making.left_out > 0
+    assert making.left_out + len(making.strong[What.FREE_TEXT]) == 1000
+
+
+@pytest.mark.parametrize("word", ["q7Vx2LmP9sKd4RtYw8ZbN3cF", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEX4AMPLE2KEY"])
+def test_a_word_in_no_order_looks_like_a_key(word: str):
+    assert random_text(word)
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["account.account_payment_term_30days", "res.partner.bank.number.format", "2026-11-24T00:00:00.000000", "A" * 40],
+)
+def test_names_and_times_do_not_look_like_a_key(word: str):
+    assert not random_text(word)
 
 
 def test_texts_in_documents_are_taken_one_by_one():
