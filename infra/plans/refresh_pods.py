@@ -82,7 +82,7 @@ def mask_pod(plan: RefreshPlan, *, service_account: pulumi.Input[str]) -> Pod:
             "CAREOPS_CATALOGUE": CATALOGUE_PATH,
             "CAREOPS_EVIDENCE_KEY": f"{RUN_PATH}/evidence/key.pem",
             "CAREOPS_REQUESTED_BY": "schedule",
-            "CAREOPS_APPROVED_BY": "schedule",
+            "CAREOPS_APPROVED_BY": "nobody: started by the schedule",
         },
         volumes=(
             secret_files("isolated", f"{RUN_PATH}/isolated", naming.REFRESH_ISOLATED_SECRET, ("password", "ca.crt")),
@@ -106,6 +106,7 @@ def adopt_pod(plan: RefreshPlan, odoo: OdooPlan, migration: Pod, *, rollback: bo
     name = naming.REFRESH_ROLLBACK if rollback else naming.REFRESH_ADOPT
     server, role = naming.POSTGRESQL_PRIMARY_SERVICE, naming.REFRESH_TARGET_ROLE
     target = _endpoint("TARGET", server, "postgres", role, f"{RUN_PATH}/target", ca=POSTGRESQL_CA_PATH)
+    public_key = {"configMap": {"name": naming.REFRESH_EVIDENCE_KEY}}
     return dataclasses.replace(
         migration,
         name=name,
@@ -118,9 +119,12 @@ def adopt_pod(plan: RefreshPlan, odoo: OdooPlan, migration: Pod, *, rollback: bo
             **target,
             "CAREOPS_REFRESH_ROLES": plan.roles,
             "CAREOPS_LOGINS_SEED": f"{RUN_PATH}/logins/seed",
+            **({} if rollback else {"CAREOPS_EVIDENCE_KEY": f"{RUN_PATH}/evidence-key/key.pub.pem"}),
         },
         volumes=(
             *migration.volumes,
+            # A rollback proves nothing, and must not wait for a key.
+            *(() if rollback else (Volume(name="evidence-key", path=f"{RUN_PATH}/evidence-key", source=public_key),)),
             secret_files("target", f"{RUN_PATH}/target", naming.REFRESH_ROLE_SECRET, ("password",)),
             secret_files("logins", f"{RUN_PATH}/logins", naming.REFRESH_LOGINS_SECRET, ("seed",)),
         ),

@@ -114,8 +114,10 @@ class _Links:
             self._copy(prod, isolated, naming.REFRESH_TARGET_SECRET, target)
         if evidence and self._exists(isolated):
             public = (keys.public_key(evidence["key.pem"]) or b"").decode()
-            self._config(naming.REFRESH_EVIDENCE_KEY, {"key.pub.pem": public})
-            self._config(naming.REFRESH_CATALOGUE, dict(catalogue))
+            self._config(prod, isolated, naming.REFRESH_EVIDENCE_KEY, {"key.pub.pem": public})
+            # The adoption checks the certificate with it before it swaps.
+            self._config(training, training.namespace, naming.REFRESH_EVIDENCE_KEY, {"key.pub.pem": public})
+            self._config(prod, isolated, naming.REFRESH_CATALOGUE, dict(catalogue))
         return self._changes
 
     def _role(self, names: Naming, secret: str, role: str) -> dict[str, bytes] | None:
@@ -170,15 +172,17 @@ class _Links:
             self._write(names, namespace, name, values)
             self._changes.append(Change(name=f"{namespace}/{name}", verb="made" if found is None else "renewed"))
 
-    def _config(self, name: str, data: dict[str, str]) -> None:
-        path = f"/api/v1/namespaces/{self._isolated}/configmaps/{name}"
+    def _config(self, names: Naming, namespace: str, name: str, data: dict[str, str]) -> None:
+        if not self._exists(namespace):
+            return
+        path = f"/api/v1/namespaces/{namespace}/configmaps/{name}"
         found = self._cluster.get(path)
         if (found is None and not data) or (found is not None and (found.get("data") or {}) == data):
             return
-        manifest = _manifest("ConfigMap", self._prod, self._isolated, name)
+        manifest = _manifest("ConfigMap", names, namespace, name)
         self._cluster.apply(manifest | {"data": data})
         verb = "made" if found is None else "renewed"
-        self._changes.append(Change(name=f"{self._isolated}/{name}", verb=verb))
+        self._changes.append(Change(name=f"{namespace}/{name}", verb=verb))
 
     def _write(
         self,

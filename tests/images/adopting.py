@@ -3,12 +3,17 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import shutil
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
 from odoo_image import specs
+from operations.anonymise.certificate import canonical
 from tests.images.support import SOCKETS, Pod, play_odoo
 
 MODULES = {"base": "1", "crm": "1"}
@@ -33,7 +38,7 @@ SHA1 = hashlib.sha1(PLACEHOLDER, usedforsecurity=False).hexdigest()
 STORED = f"{SHA1[:2]}/{SHA1}"
 SEED = b"seed of this test, long enough"
 ROLES = [{"name": "sales", "groups": ["sales_team.group_sale_manager"], "trainees": 2}]
-CERTIFICATE = {"run": "7", "signature": "signed"}
+KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 
 STEPS = (
     *("tidy", "wait for the masked database", "compare releases", "link filestore", "files", "files written"),
@@ -44,6 +49,14 @@ STEPS = (
 BACK_STEPS = (
     *("lock", "tidy", "look at the previous database", "keep files", "swap", "swapped", "sessions", "tidy", "done"),
 )
+
+
+def certificate(run: str, key: Ed25519PrivateKey = KEY, **changes: object) -> dict[str, object]:
+    """Return what the masking program signs, as far as the adoption looks at it."""
+    body = {"run": run, "target": "riverside/training", "passed": True, "key": {"destroyed": True}, **changes}
+    value = key.sign(b"careops refresh certificate\n1\n" + canonical(body))
+    signature = {"algorithm": "Ed25519", "value": base64.b64encode(value).decode()}
+    return {"schema": 1, "certificate": body, "signature": signature}
 
 
 def this_checkouts_guard(tree: Path) -> None:
@@ -63,6 +76,8 @@ def start_over(world: Pod) -> Pod:
     world.write_settings(banner="TRAINING")
     world.write_secrets(identity="riverside/training")
     (world.tree / "secrets-of-the-test" / "seed").write_bytes(SEED)
+    public = KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    (world.tree / "secrets-of-the-test" / "key.pub.pem").write_bytes(public)
     world.sql("postgres", "CREATE DATABASE odoo OWNER odoo")
     marks = {"careops.identity": "riverside/training", "careops.modules": json.dumps(MODULES)}
     values = ", ".join(f"('{key}', '{value}')" for key, value in marks.items())
@@ -87,7 +102,9 @@ def image(pod: Pod, modules: dict[str, str], package: str = "19.0.0-2", **versio
     (share / "release.json").write_text(json.dumps({"package": package, "versions": {**VERSIONS, **versions}}))
 
 
-def masked(pod: Pod, run: str, *marks: str, stored: str = STORED, **detail: object) -> None:
+def masked(
+    pod: Pod, run: str, *marks: str, stored: str = STORED, signed: dict[str, object] | None = None, **detail: object
+) -> None:
     """Make what the masking program makes, up to these marks."""
     pod.sql("postgres", "DROP DATABASE IF EXISTS odoo_refresh WITH (FORCE)")
     pod.sql(
@@ -95,6 +112,7 @@ def masked(pod: Pod, run: str, *marks: str, stored: str = STORED, **detail: obje
         "SET ROLE refresh",
         "CREATE DATABASE odoo_refresh TEMPLATE template0",
         "REVOKE ALL ON DATABASE odoo_refresh FROM PUBLIC",
+        f"COMMENT ON DATABASE odoo_refresh IS 'careops: refresh {run}'",
         "GRANT CREATE, TEMPORARY ON DATABASE odoo_refresh TO odoo",
     )
     pod.sql("odoo_refresh", "SET ROLE refresh", "GRANT CREATE, USAGE ON SCHEMA public TO odoo")
@@ -110,7 +128,7 @@ def masked(pod: Pod, run: str, *marks: str, stored: str = STORED, **detail: obje
     known = {
         "started": {"run": run},
         "masked": document,
-        "verified": {"run": run, "certificate": {**CERTIFICATE, "run": run}},
+        "verified": {"run": run, "certificate": signed or certificate(run)},
         "failed": {"run": run, "why": "findings", "by": "mask"},
     }
     rows = ", ".join(f"('{mark}', '{json.dumps(known[mark])}')" for mark in ("started", *marks))
@@ -138,6 +156,7 @@ def environment(run: str, program: str = "adopt", **changes: str) -> dict[str, s
         "CAREOPS_TARGET": f"host={SOCKETS} dbname=postgres user=refresh sslmode=disable",
         "CAREOPS_REFRESH_ROLES": json.dumps(ROLES),
         "CAREOPS_LOGINS_SEED": "/run/careops/secrets/seed",
+        "CAREOPS_EVIDENCE_KEY": "/run/careops/secrets/key.pub.pem",
         "CAREOPS_WAIT_SECONDS": "2",
         **changes,
     }

@@ -4,16 +4,18 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import hmac
 import json
+import subprocess
 import time
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from tests.images.adopting import (
     BACK_STEPS,
-    CERTIFICATE,
     MODULES,
     OLD,
     PLACEHOLDER,
@@ -21,6 +23,7 @@ from tests.images.adopting import (
     STEPS,
     STORED,
     at_step,
+    certificate,
     image,
     masked,
     new,
@@ -30,7 +33,8 @@ from tests.images.adopting import (
     steps,
     this_checkouts_guard,
 )
-from tests.images.support import pod_beside_postgresql
+from tests.images.support import ODOO_UID, pod_beside_postgresql
+from toolchain.images.sandbox import Inside
 
 pytestmark = pytest.mark.live
 
@@ -57,10 +61,10 @@ def test_a_masked_and_verified_database_becomes_training_and_the_old_one_is_kept
     assert training.databases() == {"odoo": True, "odoo_before_refresh": False}
     lines = done.stderr.strip().splitlines()
     assert lines[-3] == "-----BEGIN CAREOPS CERTIFICATE-----"
-    assert json.loads(lines[-2]) == CERTIFICATE
+    assert json.loads(lines[-2]) == certificate("7")
     assert lines[-1] == "-----END CAREOPS CERTIFICATE-----"
     kept = training.sql("odoo", "SELECT value FROM ir_config_parameter WHERE key = 'careops.refresh'")
-    assert json.loads(kept) == CERTIFICATE
+    assert json.loads(kept) == certificate("7")
     assert training.sql("odoo", "SELECT to_regnamespace('careops_refresh') IS NULL") == "t"
     store = training.data / "filestore"
     assert (store / "odoo" / STORED).read_bytes() == PLACEHOLDER
@@ -196,7 +200,8 @@ def test_a_release_of_production_that_training_does_not_have_yet_is_refused(trai
     training.write_settings(modules=[])
     image(training, modules, **versions)
     masked(training, "7", "masked", "verified")
-    done = program(training, "7")
+    with masking(training):
+        done = program(training, "7")
     assert (done.returncode, why in done.stderr) == (78, True), done.stderr
     assert "deploy production's release to training first" in done.stderr
     assert state(training) == OLD
@@ -219,6 +224,81 @@ def test_a_database_of_another_run_is_none_of_ours(training):
     assert (done.returncode, "waited in vain for the mark masked" in done.stderr) == (75, True), done.stderr
     assert state(training) == OLD
     assert "odoo_refresh" in training.databases(), "the masking program drops it"
+
+
+HOLD = """
+import os, sys, psycopg2
+connection = psycopg2.connect(host=os.environ["PGHOST"], user="refresh", dbname="odoo_refresh")
+connection.autocommit = True
+connection.cursor().execute("SELECT pg_advisory_lock(%s, 2)", (0x63617265,))
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+@contextlib.contextmanager
+def masking(training):
+    """Hold the masking program's lock in the next database, from a session of its own."""
+    argv = ("/usr/bin/python3", "-c", HOLD)
+    inside = Inside(tree=str(training.tree), argv=argv, uid=ODOO_UID, env=training.environment())
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(training.session.command(inside), **pipes) as held:
+        try:
+            assert held.stdout.readline() == "held\n"
+            yield
+        finally:
+            held.stdin.close()
+            held.wait(timeout=60)
+
+
+def test_a_masking_program_that_died_after_masking_leaves_no_unverified_database_behind(training):
+    masked(training, "7", "masked")
+    done = program(training, "7")
+    assert (done.returncode, "waited in vain for the mark verified" in done.stderr) == (75, True), done.stderr
+    assert state(training) == OLD
+    assert training.databases() == {"odoo": True}
+    assert "dropped the database of this run" in done.stderr
+
+
+def test_a_masking_program_that_is_there_drops_its_database_itself(training):
+    masked(training, "7", "masked", identity="elsewhere/prod")
+    with masking(training):
+        assert program(training, "7").returncode == 78
+    assert "odoo_refresh" in training.databases()
+
+
+@pytest.mark.parametrize(
+    ("signed", "why"),
+    [
+        (certificate("7", Ed25519PrivateKey.generate()), "its signature is not by the key"),
+        (certificate("6"), "it is of run 6 for riverside/training"),
+        (certificate("7", target="elsewhere/training"), "it is of run 7 for elsewhere/training"),
+        (certificate("7", passed=False), "it does not say that the run passed"),
+        ({"schema": 1, "certificate": {"run": "7"}}, "its signature is not by the key"),
+    ],
+    ids=["another key", "another run", "another environment", "a run that failed", "no signature"],
+)
+def test_a_certificate_that_proves_nothing_of_this_run_swaps_nothing(training, signed, why):
+    masked(training, "7", "masked", "verified", signed=signed)
+    done = program(training, "7")
+    assert (done.returncode, why in done.stderr) == (78, True), done.stderr
+    assert state(training) == OLD
+    assert training.databases() == {"odoo": True}
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ("ALTER DATABASE odoo_refresh OWNER TO odoo", "another role made it"),
+        ("COMMENT ON DATABASE odoo_refresh IS 'careops: refresh 6'", "its comment is not this run's"),
+    ],
+)
+def test_a_database_with_this_runs_marks_that_another_role_made_is_refused_and_left_for_a_person(training, change, why):
+    masked(training, "7", "masked", "verified")
+    training.sql("postgres", change, "GRANT CONNECT ON DATABASE odoo_refresh TO refresh")
+    done = program(training, "7")
+    assert (done.returncode, why in done.stderr) == (78, True), done.stderr
+    assert state(training) == OLD
 
 
 def test_a_masking_program_that_gave_up_is_not_waited_for(training):

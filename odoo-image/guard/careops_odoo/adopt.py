@@ -13,7 +13,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from . import adopt_faults, adopt_files, identity, login, plan
+from . import adopt_certificate, adopt_faults, adopt_files, identity, login, plan
 from .adopt_marks import ADOPTED, DATABASE, MASKED, VERIFIED, Meeting
 from .adopt_swap import BEFORE, DISCARDED, RefreshServer, reassign
 from .database import GENERATION_PARAMETER, Marks, analyse, connect, read_content, record, write_parameters
@@ -71,6 +71,16 @@ class Adoption:
         self._check_marks()
         with contextlib.closing(self._server()) as server:
             self._tidy(server)
+        try:
+            certificate = self._until_verified()
+            self._take_over(certificate)
+        except BaseException:
+            self._discard()
+            raise
+        return certificate
+
+    def _until_verified(self) -> Mapping[str, Any]:
+        """Adopt the masked database and wait for its verification; returns the certificate, whose signature holds."""
         meeting = Meeting(self._next, self.run.number, self.run.wait_seconds, self.step)
         with contextlib.closing(meeting):
             try:
@@ -81,12 +91,21 @@ class Adoption:
                 release = self.places.image_release().package
                 meeting.leave_mark(ADOPTED, release=release, updated=list(updated), logins=len(self.run.passwords()))
                 self.step("wait for the verification")
-                certificate: Mapping[str, Any] = meeting.wait(VERIFIED)["certificate"]
+                signed: Mapping[str, Any] = meeting.wait(VERIFIED)["certificate"]
+                adopt_certificate.check(signed, self.run.evidence, self.run.number, self.pod.identity)
             except BaseException as error:
                 meeting.fail(adopt_faults.what(error))
                 raise
-        self._take_over(certificate)
-        return certificate
+        return signed
+
+    def _discard(self) -> None:
+        """Drop what nobody may use, where the masking program is not there any more to do so itself."""
+        try:
+            with contextlib.closing(self._server()) as server:
+                if server.discard(self.run.number):
+                    self.step("dropped the database of this run, which nobody will verify any more")
+        except Exception as error:  # the error that ended the run is the one to tell; its own would hide it
+            self.step(f"the database of this run stays until the next one drops it: {adopt_faults.what(error)}")
 
     def _adopt(self, masked: Mapping[str, Any]) -> tuple[str, ...]:
         """Make the masked database training's own; returns the modules that were brought to this image's version."""

@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from .database import connect, driver
-from .errors import CommandError, NotYet, StepFailed, Unavailable
+from .errors import CommandError, NotYet, Refused, StepFailed, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,10 +33,19 @@ _WRITE = (
     "INSERT INTO careops_refresh.state (step, detail) VALUES (%s, %s::jsonb)"
     " ON CONFLICT (step) DO UPDATE SET at = now(), detail = excluded.detail"
 )
+_WHOSE = (
+    "SELECT pg_get_userbyid(datdba) = session_user, coalesce(shobj_description(oid, 'pg_database'), '')"
+    " FROM pg_database WHERE datname = current_database()"
+)
 _PRESENT = (
     "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 2 AND granted AND classid::bigint = %s"
     " AND objid::bigint = %s AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
 )
+
+
+def comment(run: str) -> str:
+    """Return the comment that the masking program leaves on its database before it lets anybody in."""
+    return f"careops: refresh {run}"
 
 
 class Meeting:
@@ -113,7 +122,11 @@ class Meeting:
             self.leave_mark(FAILED, why=why, by="adopt")
 
     def _enter(self) -> bool:
-        """Be in the database and hold the lock, once it is known to be this run's."""
+        """Be in the database and hold the lock, once it is known to be this run's.
+
+        Raises:
+            Refused: It has this run's marks, and was not made by the masking program.
+        """
         if self._connection is not None:
             return True
         connection = connect(self._pod, DATABASE)
@@ -124,6 +137,11 @@ class Meeting:
                 cursor.execute(_READ, (self._run,))
                 mine = cursor.fetchone() is not None
             if mine:
+                cursor.execute(_WHOSE)
+                owned, said = cursor.fetchone()
+                if not owned or said != comment(self._run):
+                    connection.close()
+                    raise _forged("another role made it" if not owned else "its comment is not this run's")
                 # As in marks.py: a node that dies must not seem to live for hours.
                 for name, value in (("idle", "10"), ("interval", "5"), ("count", "3")):
                     cursor.execute("SELECT set_config(%s, %s, false)", (f"tcp_keepalives_{name}", value))
@@ -177,3 +195,11 @@ class Meeting:
             why=why,
             action="see the log of the Job refresh-mask of this run",
         )
+
+
+def _forged(why: str) -> Refused:
+    return Refused(
+        f"{DATABASE} has this run's marks, but the masking program did not make it",
+        why=why,
+        action=f"see who made it, drop it (DROP DATABASE {DATABASE}), and start a new run; training is as it was",
+    )

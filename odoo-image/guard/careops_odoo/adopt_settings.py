@@ -54,6 +54,7 @@ class Run:
         roles: Who gets a login; empty for a rollback.
         seed: What the logins' passwords are derived from; empty for a rollback.
         wait_seconds: How long a partner that was never there is waited for.
+        evidence: The public key that certificates are checked with, PEM; empty for a rollback.
     """
 
     number: str
@@ -61,6 +62,7 @@ class Run:
     roles: tuple[Role, ...]
     seed: bytes
     wait_seconds: float
+    evidence: bytes = b""
 
     def passwords(self) -> dict[str, str]:
         """Return the password of each login; the command line derives the same ones."""
@@ -79,13 +81,13 @@ def read_run(environ: Mapping[str, str], pod: Pod, *, logins: bool = True) -> Ru
     Args:
         environ: The pod's variables.
         pod: Whose environment it is.
-        logins: Whether roles and seed are needed.
+        logins: Whether roles, seed and the certificates' key are needed.
 
     Raises:
         Refused: A variable or a file is missing or malformed, or the pod is not the one that the run is for.
     """
     names = ("CAREOPS_JOB", "CAREOPS_SOURCE_IDENTITY", "CAREOPS_TARGET_IDENTITY")
-    wanted = (*names, "CAREOPS_REFRESH_ROLES", "CAREOPS_LOGINS_SEED") if logins else names
+    wanted = (*names, "CAREOPS_REFRESH_ROLES", "CAREOPS_LOGINS_SEED", "CAREOPS_EVIDENCE_KEY") if logins else names
     missing = [name for name in wanted if not environ.get(name)]
     if missing:
         raise _refused("the pod's environment", f"{', '.join(missing)} not set")
@@ -98,8 +100,9 @@ def read_run(environ: Mapping[str, str], pod: Pod, *, logins: bool = True) -> Ru
         number=number,
         source_identity=environ["CAREOPS_SOURCE_IDENTITY"],
         roles=parse_roles(environ["CAREOPS_REFRESH_ROLES"]) if logins else (),
-        seed=_seed(Path(environ["CAREOPS_LOGINS_SEED"])) if logins else b"",
+        seed=_seed(environ["CAREOPS_LOGINS_SEED"]) if logins else b"",
         wait_seconds=float(environ.get("CAREOPS_WAIT_SECONDS", "3600")),
+        evidence=_file("CAREOPS_EVIDENCE_KEY", environ["CAREOPS_EVIDENCE_KEY"]) if logins else b"",
     )
 
 
@@ -154,14 +157,18 @@ def target(environ: Mapping[str, str], pod: Pod) -> tuple[Pod, dict[str, str]]:
     return mine, {name: value for name, value in known.items() if value}
 
 
-def _seed(path: Path) -> bytes:
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise _refused("CAREOPS_LOGINS_SEED", str(error)) from error
+def _seed(path: str) -> bytes:
+    content = _file("CAREOPS_LOGINS_SEED", path)
     if len(content) < PASSWORD_CHARACTERS:
         raise _refused("CAREOPS_LOGINS_SEED", f"its file has {len(content)} bytes; passwords would be guessed")
     return content
+
+
+def _file(name: str, path: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise _refused(name, str(error)) from error
 
 
 def _refused(what: str, why: str) -> Refused:

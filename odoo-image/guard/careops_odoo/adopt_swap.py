@@ -12,8 +12,8 @@ import threading
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
-from .adopt_marks import DATABASE
-from .database import Server, connect
+from .adopt_marks import DATABASE, LOCK_SPACE, MASK_LOCK, comment
+from .database import Server, connect, driver
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -26,6 +26,11 @@ DISCARDED = "odoo_discarded"
 """What a refresh or a rollback put out of the way; dropped at the end of it, or by the next."""
 
 _END_SECONDS = 0.1
+_ABANDONED = (
+    "SELECT d.oid FROM pg_database d WHERE d.datname = %s AND shobj_description(d.oid, 'pg_database') = %s"
+    " AND NOT EXISTS (SELECT FROM pg_locks l WHERE l.locktype = 'advisory' AND l.objsubid = 2 AND l.granted"
+    " AND l.database = d.oid AND l.classid::bigint = %s AND l.objid::bigint = %s)"
+)
 
 
 class RefreshServer(Server):
@@ -72,6 +77,35 @@ class RefreshServer(Server):
 
         self._patiently(act)
 
+    def discard(self, run: str) -> bool:
+        """Drop a run's next database, once its masking program is gone: nobody has verified what is in it.
+
+        Another run's is never touched: its sessions are ended by the number of the database that was looked at, and it
+        is put out of the way under its number again before it is dropped.
+
+        Returns:
+            Whether there was one to drop.
+        """
+        found = self._rows(_ABANDONED, DATABASE, comment(run), LOCK_SPACE, MASK_LOCK)
+        if not found:
+            return False
+        ((number,),) = found
+        self.drop(DISCARDED)
+
+        def act() -> None:
+            self._rows("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datid = %s", number)
+            with self._transaction():
+                self._execute("ALTER DATABASE {} RENAME TO {}", DATABASE, DISCARDED)
+                if self._rows("SELECT oid FROM pg_database WHERE datname = %s", DISCARDED) != [(number,)]:
+                    raise _ReplacedError
+
+        try:
+            self._patiently(act)
+        except (_ReplacedError, driver().errors.InvalidCatalogName):
+            return False  # another run, or the masking program itself, was quicker
+        self.drop(DISCARDED)
+        return True
+
     @contextmanager
     def _ending(self, *names: str) -> Generator[None]:
         """End the sessions of these databases again and again, from another session."""
@@ -90,6 +124,10 @@ class RefreshServer(Server):
             finally:
                 stop.set()
                 thread.join()
+
+
+class _ReplacedError(Exception):
+    """The database of that name is another one by now."""
 
 
 class _Terminator(Server):

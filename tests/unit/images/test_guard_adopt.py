@@ -23,12 +23,14 @@ ROLES = [{"name": "sales", "groups": ["sales_team.group_sale_manager"], "trainee
 @pytest.fixture
 def environ(tmp_path):
     (tmp_path / "seed").write_bytes(b"s" * 32)
+    (tmp_path / "key").write_bytes(b"a key")
     return {
         "CAREOPS_JOB": "refresh-adopt-417",
         "CAREOPS_SOURCE_IDENTITY": "riverside/prod",
         "CAREOPS_TARGET_IDENTITY": "riverside/training",
         "CAREOPS_REFRESH_ROLES": json.dumps(ROLES),
         "CAREOPS_LOGINS_SEED": str(tmp_path / "seed"),
+        "CAREOPS_EVIDENCE_KEY": str(tmp_path / "key"),
     }
 
 
@@ -59,6 +61,8 @@ def test_a_rollback_needs_no_roles_and_no_seed(environ):
         ({"CAREOPS_REFRESH_ROLES": "[]"}, "nobody would get a login"),
         ({"CAREOPS_REFRESH_ROLES": "{"}, "CAREOPS_REFRESH_ROLES"),
         ({"CAREOPS_LOGINS_SEED": "/nonexistent"}, "CAREOPS_LOGINS_SEED"),
+        ({"CAREOPS_EVIDENCE_KEY": "/nonexistent"}, "CAREOPS_EVIDENCE_KEY"),
+        ({"CAREOPS_EVIDENCE_KEY": ""}, "CAREOPS_EVIDENCE_KEY not set"),
     ],
 )
 def test_an_impossible_variable_is_refused(environ, changes, why):
@@ -131,4 +135,5 @@ def test_both_sides_of_a_run_know_the_same_marks():
     assert adopt_marks.LOCK_SPACE == marks.LOCK_SPACE
     assert (Program.MASK.lock, Program.ADOPT.lock) == (adopt_marks.MASK_LOCK, adopt_marks.ADOPT_LOCK)
     theirs = (adopt_marks.STARTED, adopt_marks.MASKED, adopt_marks.ADOPTED, adopt_marks.VERIFIED, adopt_marks.FAILED)
+    assert adopt_marks.comment("417") == marks.comment("417")
     assert theirs == (Step.STARTED, Step.MASKED, Step.ADOPTED, Step.VERIFIED, Step.FAILED)

@@ -65,7 +65,9 @@ def test_the_adoption_finds_roles_and_seed(tmp_path):
     found = environ("training", "refresh-adopt")
     seed = tmp_path / "seed"
     seed.write_bytes(b"0" * 64)
-    run = read_run({**found, "CAREOPS_LOGINS_SEED": str(seed)}, odoo_pod("refresh-adopt"))
+    assert found["CAREOPS_EVIDENCE_KEY"] == "/run/careops/evidence-key/key.pub.pem"
+    files = {"CAREOPS_LOGINS_SEED": str(seed), "CAREOPS_EVIDENCE_KEY": str(seed)}
+    run = read_run({**found, **files}, odoo_pod("refresh-adopt"))
     assert run.number == JOB
     assert [role.name for role in run.roles] == ["sales", "stores", "personnel"]
 

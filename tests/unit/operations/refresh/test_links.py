@@ -29,7 +29,11 @@ WANTED = {
 
 def test_every_secret_is_made_once_and_kept_afterwards(cluster):
     made = ensure(cluster, "riverside", {}, NOW)
-    assert {tuple(change.name.split("/")) for change in made} == {*WANTED, (REFRESH, "refresh-evidence-key")}
+    assert {tuple(change.name.split("/")) for change in made} == {
+        *WANTED,
+        (REFRESH, "refresh-evidence-key"),
+        (TRAINING, "refresh-evidence-key"),
+    }
     assert {place: set(cluster.secret(*place)) for place in WANTED} == WANTED
     written = len(cluster.applied)
     assert ensure(cluster, "riverside", {}, NOW) == []
@@ -123,6 +127,8 @@ def test_the_public_key_belongs_to_the_evidence_key(cluster):
     config = cluster.objects[f"/api/v1/namespaces/{REFRESH}/configmaps/{naming.REFRESH_EVIDENCE_KEY}"]
     assert config["data"]["key.pub.pem"].encode() == keys.public_key(private)
     assert "PRIVATE" not in str(config)
+    handed = cluster.objects[f"/api/v1/namespaces/{TRAINING}/configmaps/{naming.REFRESH_EVIDENCE_KEY}"]
+    assert handed["data"] == config["data"], "the adoption checks the certificate before it swaps"
 
 
 def test_something_else_in_the_place_of_an_evidence_key_is_no_key():
