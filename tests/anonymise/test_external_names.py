@@ -1,4 +1,4 @@
-"""Names by which somebody's import or export knows records: whoever has the file knows who each row is."""
+"""What staff typed into tables that modules fill: names of imports, programs of actions."""
 
 from __future__ import annotations
 
@@ -32,3 +32,23 @@ def test_names_that_an_import_gave_records_are_not_copied_and_those_of_modules_a
     assert not [row for row in found if "byron" in row["name"]]
     assert {row["module"] for row in found} <= installed
     assert (len(found),) == wanted
+
+
+PROGRAM = """INSERT INTO ir_act_server (name, type, binding_type, usage, state, model_id, code, write_uid)
+    SELECT '{"en_US": "Ours"}', 'ir.actions.server', 'action', 'ir_actions_server', 'code', id,
+           '# ask Tyler Morel; key sk_live_51Hx', 2 FROM ir_model LIMIT 1"""
+
+
+def test_a_program_that_staff_typed_does_not_stay_and_those_of_modules_do(server: Server, standard: str):
+    with server.copy(standard) as name:
+        with server.connect(name) as connection:
+            before = set(connection.execute("SELECT id, code FROM ir_act_server WHERE code IS NOT NULL"))
+            connection.execute(PROGRAM.encode())
+            schema = read_schema(connection)
+        run = Run(schema=schema, catalogue=load())
+        plan = compile_table(schema.tables["ir_act_server"], run)
+        with reader(Endpoint(conninfo=server.conninfo(name)), session_settings(RunKey(), run, TODAY)) as session:
+            rows = [dict(zip(plan.columns, row, strict=True)) for row in session.execute(plan.select().encode())]
+    assert before
+    assert {(row["id"], row["code"]) for row in rows if row["code"]} == before
+    assert [row["code"] for row in rows if row["write_uid"] == 2] == [""]

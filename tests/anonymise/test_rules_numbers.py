@@ -109,11 +109,11 @@ def test_social_security_numbers_cannot_be_given_to_anybody(base: Source):
 
 
 def test_document_numbers_are_exchanged_one_to_one(base: Source):
-    numbers = [f"INV/2026/{number:03}" for number in range(1000)]
+    numbers = [f"{number:03}" for number in range(1000)]
     masked = base.one("document-number", *numbers)
     assert sorted(masked) == numbers
     assert sum(old != new for old, new in zip(numbers, masked, strict=True)) > 980
-    assert base.one("document-number", "/", "INV/2026/007, INV/2026/008") == ["/", f"{masked[7]}, {masked[8]}"]
+    assert base.one("document-number", "/", "007, 008") == ["/", f"{masked[7]}, {masked[8]}"]
 
 
 @pytest.mark.parametrize("digits", [1, 2, 5, 17, 40])

@@ -58,7 +58,7 @@ def test_html_keeps_its_structure_and_nothing_else(base: Source):
     assert parser.seen == ["div", "p", "b", "br", "p", "ul", "li"]
     for word in ("Byron", "4711", "href", "base64", "result", "here", "one<"):
         assert word not in masked
-    assert abs(len(masked) - len(re.sub(r"<[^>]*>", "", HTML))) < 80
+    assert abs(len(masked) - len(re.sub(r"<[^>]*>", "", HTML))) < 16 * 8
 
 
 @pytest.mark.parametrize("value", ["<p>short one</p>", "plain", "<p>a", "a < b and > c", "<!-- Byron --><p>x</p>", "<"])
@@ -78,7 +78,7 @@ def test_filler_has_the_texts_length_and_lines(base: Source):
 def test_filler_of_a_long_text_is_as_long(base: Source, size: int):
     for rule in ("filler", "filler-html"):
         (masked,) = base.one(rule, "x" * size)
-        assert len(masked) == size
+        assert len(masked) == -(-size // 16) * 16, "its exact size would tell which one it is"
 
 
 def test_a_message_of_100_megabytes_becomes_a_bounded_one(base: Source):

@@ -160,7 +160,7 @@ def _of_column(column: Column, line: ColumnRule, table: Table, schema: Schema, c
         other, start = catalogue.column(table.name, rule.names[0]), table.column(rule.names[0])
         if other is None or parse(other.rule).word != "shift-date" or not start or start.kind is not column.kind:
             yield f"{rule.names[0]} is no {column.kind} that shift-date moves"
-    if rule.word == "counter-of":
+    if rule.word in {"counter-of", "prefix-of"}:
         number = catalogue.column(table.name, rule.names[0])
         if number is None or parse(number.rule).word != "document-number":
             yield f"{rule.names[0]} has no made document number to take the digits of"

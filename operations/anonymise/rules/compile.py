@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from operations.anonymise.model import Action
-from operations.anonymise.rules import dates, numbers, people, places, plain, texts
+from operations.anonymise.rules import dates, numbering, numbers, people, places, plain, texts
 from operations.anonymise.rules.at import At, CompileError, Run
 from operations.anonymise.rules.grammar import RuleError, parse
 from operations.anonymise.rules.scope import SETTINGS, K, Scope, quoted, relation
@@ -29,8 +29,8 @@ _RULES: Mapping[str, Callable[[Rule, Cell, At], str]] = {
     "choice": plain.choice,
     "city": places.city,
     "constant": plain.constant,
-    "counter-of": numbers.counter_of,
-    "document-number": numbers.document_number,
+    "counter-of": numbering.counter_of,
+    "document-number": numbering.document_number,
     "email": people.email,
     "empty-text": plain.empty_text,
     "filename": people.filename,
@@ -51,6 +51,7 @@ _RULES: Mapping[str, Callable[[Rule, Cell, At], str]] = {
     "null": plain.null,
     "phone": people.phone,
     "placeholder": plain.placeholder,
+    "prefix-of": numbering.prefix_of,
     "properties": texts.properties,
     "recompute": plain.recompute,
     "run-month": dates.run_month,

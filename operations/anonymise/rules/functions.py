@@ -7,6 +7,7 @@ So nothing is created in the source that a dump could carry along, and a role th
 from __future__ import annotations
 
 from operations.anonymise.rules.lists import FILLER_BLOCK, FILLER_BLOCKS, FILLER_PERIOD
+from operations.anonymise.rules.numbering import NUMBERING
 from operations.anonymise.rules.scope import SETTINGS
 
 _WHITE = r"E' \t\r\n\u00a0'"
@@ -29,7 +30,7 @@ CREATE OR REPLACE FUNCTION pg_temp.careops_xml(value text, start int) RETURNS te
     SELECT string_agg(
         CASE WHEN place > 1 THEN '<' || pg_temp.careops_tag(left(piece, close)) ELSE '' END
         || CASE WHEN btrim(substr(piece, close + 1), {_WHITE}) = '' THEN substr(piece, close + 1)
-                ELSE pg_temp.careops_latin(octet_length(substr(piece, close + 1)), start + place::int) END,
+                ELSE pg_temp.careops_latin(octet_length(substr(piece, close + 1)) + 15 & -16, start + place::int) END,
         '' ORDER BY place)
     FROM (
         SELECT piece, place, CASE WHEN place > 1 THEN strpos(piece, '>') ELSE 0 END AS close
@@ -144,36 +145,6 @@ BEGIN
     RETURN regexp_replace(made, '[0-9]{2}', '00');
 END
 $body$;
-CREATE OR REPLACE FUNCTION pg_temp.careops_number(value text, secret bytea) RETURNS text LANGUAGE plpgsql STRICT
-AS $body$
-DECLARE
-    part text[]; size int; low numeric; high numeric; l numeric; r numeric;
-BEGIN
-    IF strpos(value, ', ') > 0 THEN
-        RETURN (SELECT string_agg(pg_temp.careops_number(item, secret), ', ' ORDER BY place)
-                FROM string_to_table(value COLLATE "C", ', ') WITH ORDINALITY items(item, place));
-    END IF;
-    part := regexp_match(value COLLATE "C", '^(.*?)([0-9]{1,64})([^0-9]*)$');
-    IF part IS NULL THEN
-        RETURN value;  -- no number in it: "/", "Draft"
-    END IF;
-    -- A Feistel network over the two halves of the digits: a permutation of all numbers of this length, one per
-    -- beginning, so different numbers stay different without a list of those that are taken.
-    size := length(part[2]);
-    low := 10::numeric ^ (size / 2); high := 10::numeric ^ (size - size / 2);
-    l := div(part[2]::numeric, low); r := part[2]::numeric % low;
-    FOR round IN 1..4 LOOP
-        l := (l + pg_temp.careops_round(secret, part[1], size, round, r)) % high;
-        r := (r + pg_temp.careops_round(secret, part[1], size, -round, l)) % low;
-    END LOOP;
-    RETURN part[1] || lpad((l * low + r)::numeric(70, 0)::text, size, '0') || part[3];
-END
-$body$;
-CREATE OR REPLACE FUNCTION pg_temp.careops_round(secret bytea, start text, size int, round int, half numeric)
-RETURNS numeric LANGUAGE sql STRICT AS $body$
-    SELECT ('0x' || encode(substr(sha256(
-        secret || textsend(size || ':' || round || ':' || trim_scale(half) || ':' || start)), 1, 16), 'hex'))::numeric
-$body$;
 """
 
 _DOCUMENTS = """
@@ -188,7 +159,8 @@ BEGIN
         WHEN 'array' THEN coalesce((
             SELECT jsonb_agg(pg_temp.careops_json_fill(m.value, kept) ORDER BY m.place)
             FROM jsonb_array_elements(value) WITH ORDINALITY m(value, place)), '[]')
-        WHEN 'string' THEN to_jsonb(pg_temp.careops_latin(octet_length(value #>> '{}'), octet_length(value #>> '{}')))
+        WHEN 'string' THEN to_jsonb(pg_temp.careops_latin(
+            octet_length(value #>> '{}') + 15 & -16, octet_length(value #>> '{}')))
         WHEN 'number' THEN '0'::jsonb
         ELSE value END;
 END
@@ -238,5 +210,5 @@ RETURNS jsonb LANGUAGE sql AS $body$
 $body$;
 """
 
-FUNCTIONS = _FILLER + _SHAPE + _STATE_NUMBERS + _DOCUMENTS
+FUNCTIONS = _FILLER + _SHAPE + _STATE_NUMBERS + _DOCUMENTS + NUMBERING
 """Statements for a session that may make temporary functions, before it reads."""

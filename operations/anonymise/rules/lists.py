@@ -14,6 +14,9 @@ LANGUAGES = ("en", "fr", "de", "es", "nl")
 FILLER_BLOCK = 64
 FILLER_BLOCKS = 64
 FILLER_PERIOD = FILLER_BLOCK * FILLER_BLOCKS
+FILLER_STEP = 16
+"""Bytes that the size of a replaced text is rounded up to."""
+
 FILLER_MOST = 65_536
 """A longer text is replaced by this much: nobody trains on more, and one row never costs more memory than this."""
 

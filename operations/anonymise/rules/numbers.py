@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from operations.anonymise.rules.at import CompileError
-from operations.anonymise.rules.grammar import parse
-from operations.anonymise.rules.scope import filled, hexadecimal, key, literal
+from operations.anonymise.rules.scope import filled, hexadecimal, literal
 
 if TYPE_CHECKING:
     from operations.anonymise.rules.at import At
@@ -14,7 +13,6 @@ if TYPE_CHECKING:
     from operations.anonymise.rules.scope import Cell
 
 _IDENTIFIER_BYTES = 7
-_INTEGER_DIGITS = 9
 
 
 def _compact(value: str) -> str:
@@ -56,19 +54,3 @@ def identifier(rule: Rule, cell: Cell, at: At) -> str:
         raise CompileError(f"{cell.table}.{cell.column} is too short for identifier: {cell.length} characters")
     made = hexadecimal(at.scope.digest("identifier", cell.value), _IDENTIFIER_BYTES)
     return filled(cell.value, f"{literal(prefix)}||upper({made})")
-
-
-def document_number(_: Rule, cell: Cell, __: At) -> str:
-    """Return the number with its last run of digits permuted among those of the same length."""
-    return filled(cell.value, f"pg_temp.careops_number({cell.value},{key('number')})")
-
-
-def counter_of(rule: Rule, cell: Cell, at: At) -> str:
-    """Return the number that ends the masked document number of a column of this row; 0 where there is none."""
-    column = rule.names[0]
-    text = at.rule(column)
-    if parse(text).word == "counter-of":
-        raise CompileError(f"{cell.table}.{cell.column} counts {column}, which is a counter itself")
-    masked = at.compile(at, text, at.cell(column))
-    counter = f"substring(({masked}) from '([0-9]{{1,{_INTEGER_DIGITS}}})[^0-9]*$')"
-    return f"CASE WHEN {cell.raw} IS NOT NULL THEN coalesce({counter}::{cell.type},0) END"

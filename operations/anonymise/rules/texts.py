@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from operations.anonymise.rules.dates import RUN_SHIFT
 from operations.anonymise.rules.grammar import Reference
-from operations.anonymise.rules.lists import FILLER_BLOCK, FILLER_BLOCKS, FILLER_MOST, FILLER_PERIOD
+from operations.anonymise.rules.lists import FILLER_BLOCK, FILLER_BLOCKS, FILLER_MOST, FILLER_PERIOD, FILLER_STEP
 from operations.anonymise.rules.scope import SETTINGS, Cell, Scope, blank, filled, key, literal
 from operations.anonymise.rules.words import Kind
 
@@ -27,7 +27,9 @@ _ALLOWED = ",".join(f"'{form}'" for tag in _TAGS_TEXT.split() for form in (tag, 
 
 
 def filler(_: Rule, cell: Cell, at: At) -> str:
-    """Return neutral Latin of as many characters as the text has bytes, its empty lines and line breaks kept.
+    """Return neutral Latin of about as many characters as the text has bytes, its empty lines and line breaks kept.
+
+    Sizes are rounded up to `FILLER_STEP`: by its exact size one message that somebody knows would be found among all.
 
     Which sentence it starts with is chosen by the digest of the text's beginning, so that titles can be told apart. At
     most `FILLER_MOST` characters; the size of a longer text is known without reading it.
@@ -76,6 +78,7 @@ def filler_html(_: Rule, cell: Cell, __: At) -> str:
 
 def _latin(size: str, start: str) -> str:
     """Return SQL of neutral text of a size; it is kept as bytes, where a place costs nothing to find."""
+    size = f"(({size}+{FILLER_STEP - 1})& -{FILLER_STEP})"
     piece = f"substr({_LATIN},1+{FILLER_BLOCK}*(({start})%{FILLER_BLOCKS}),{size})"
     return (
         f"CASE WHEN {size}<={FILLER_PERIOD} THEN convert_from({piece},'UTF8') "

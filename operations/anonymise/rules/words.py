@@ -250,13 +250,19 @@ _ALL = (
         "document-number",
         _TEXT,
         _R,
-        "The number of a document with its last run of digits exchanged one to one with others of the same length; "
-        "each of a list. Letters and the year stay, so it is for numbers that Odoo gives, not for what anybody types.",
+        "The number of a document with its digits exchanged one to one with others of the same length; each of a list. "
+        "Words that are set up as the beginning of numbers stay, all others become other letters. With a column of the "
+        "row that holds a date, year and month are those of the made date.",
         unique=True,
-        bounded=True,
+        parameters=(_P.COLUMN,),
     ),
     _word(
         *("counter-of", frozenset({Kind.INTEGER}), _R, "The last run of digits of the masked document number."),
+        parameters=(_P.COLUMN,),
+        required=1,
+    ),
+    _word(
+        *("prefix-of", _TEXT, _R, "What stands before the last run of digits of the masked document number."),
         parameters=(_P.COLUMN,),
         required=1,
     ),
