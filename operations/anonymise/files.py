@@ -332,12 +332,23 @@ def plan(files: Iterable[Source], allowed: Collection[str]) -> Iterator[StandIn]
                 store_fname=f"{checksum[:2]}/{checksum}",
                 checksum=checksum,
                 file_size=file.facts.size,
-                mimetype=file.mimetype or MIMETYPES[FileKind.UNKNOWN],
+                mimetype=_registered(file),
             )
         elif _DROPPED.search(file.mimetype.lower()):
             yield StandIn(source=file.store_fname, decision=Decision.DROP)
         else:
             yield _stand_in(file)
+
+
+_REGISTERED = frozenset({*mimetypes.types_map.values(), *MIMETYPES.values(), "application/javascript", "text/scss"})
+"""Types that stay: what rows call a file is text that anybody may have written."""
+
+
+def _registered(file: Source) -> str:
+    """Return the type of a file that stays: what rows say when it is a registered one, else by its content."""
+    said = file.mimetype.partition(";")[0].strip().lower()
+    kind = FileKind(file.facts.kind) if file.facts.kind in set(FileKind) else FileKind.UNKNOWN
+    return said if said in _REGISTERED else MIMETYPES[kind]
 
 
 def _stand_in(file: Source) -> StandIn:

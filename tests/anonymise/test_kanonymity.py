@@ -113,6 +113,32 @@ def test_the_only_chief_loses_the_job_and_somebody_else_hides_that(target: psyco
     assert one(target, "SELECT count(*) FROM hr_version") == (19,), "suppressing empties columns, it removes nobody"
 
 
+@pytest.mark.parametrize("forgets", [True, False], ids=["written anew", "as an UPDATE leaves it"])
+def test_what_was_emptied_is_not_left_in_dead_rows_either(
+    target: psycopg.Connection, monkeypatch: pytest.MonkeyPatch, forgets: bool
+):
+    """The second case shows that the test would see it."""
+    if not forgets:
+        monkeypatch.setattr(kanonymity, "_forget", lambda *_: None)
+    target.execute("ALTER TABLE hr_version ADD COLUMN title text")
+    target.execute("UPDATE hr_version SET title = CASE id WHEN 19 THEN 'Chief of Nephrology' ELSE 'Nurse' END")
+    target.execute("VACUUM (FULL, ANALYZE) hr_version")
+    declared = QuasiSet(table="hr_version", columns=("title",), person="employee_id", declared=True)
+    file = "SELECT strpos(encode(pg_read_binary_file(pg_relation_filepath('hr_version')), 'escape'), %s) > 0"
+
+    def stored() -> bool:
+        target.execute("CHECKPOINT")
+        row = target.execute(file.encode(), ("Chief of Nephrology",)).fetchone()
+        assert row
+        return row[0]
+
+    assert stored()
+    kanonymity.suppress(target, read_schema(target), NOBODY, 5, (declared,))
+    assert stored() is not forgets
+    told = "SELECT count(*) FROM pg_stats WHERE tablename = 'hr_version' AND most_common_vals::text LIKE '%Chief%'"
+    assert one(target, told) == (0 if forgets else 1,)
+
+
 def test_the_least_useful_column_goes_first(target: psycopg.Connection, schema: Schema):
     target.execute("DELETE FROM hr_leave WHERE id = 19")
     target.execute("DELETE FROM hr_version WHERE id = 19")

@@ -258,6 +258,13 @@ def test_a_masking_program_that_died_after_masking_leaves_no_unverified_database
     assert state(training) == OLD
     assert training.databases() == {"odoo": True}
     assert "dropped the database of this run" in done.stderr
+    store = training.data / "filestore" / "odoo"
+    assert (store / "checklist" / STORED).exists(), "Odoo removes the placeholder when it clears its filestore up"
+    masked(training, "8", "masked", "verified")
+    assert program(training, "8").returncode == 0
+    assert not (store / "checklist" / STORED).exists()
+    assert (store / STORED).read_bytes() == PLACEHOLDER
+    assert not (training.data / "filestore" / ".odoo_refresh.written").exists()
 
 
 def test_a_masking_program_that_is_there_drops_its_database_itself(training):

@@ -101,6 +101,7 @@ class Adoption:
     def _discard(self) -> None:
         """Drop what nobody may use, where the masking program is not there any more to do so itself."""
         try:
+            adopt_files.hand_back(self._store)
             with contextlib.closing(self._server()) as server:
                 if server.discard(self.run.number):
                     self.step("dropped the database of this run, which nobody will verify any more")
@@ -242,6 +243,7 @@ class Adoption:
             self.step("swap")
             server.swap_in()
             self.step("swapped")
+            adopt_files.journal(self._store).unlink(missing_ok=True)
             self._after(server)
 
     def _administrator(self) -> None:
@@ -332,6 +334,7 @@ class Adoption:
         """Remove what a run left that was killed."""
         self.step("tidy")
         adopt_files.unlink(self._store_link)
+        adopt_files.hand_back(self._store)
         found = server.databases()
         if DISCARDED in found:
             server.drop(DISCARDED)

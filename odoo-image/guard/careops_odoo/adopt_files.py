@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from .settings import Pod
 
 _HALF = ".new"
+_NOTES = "checklist"
+"""Odoo's folder of names to look at when it clears its filestore up."""
+_SHA1 = 40
 _ROWS = 100  # files that are fetched at a time; the largest may have megabytes
 
 
@@ -46,7 +49,9 @@ def place_files(pod: Pod, store: Path) -> int:
             cursor.itersize = _ROWS
             cursor.execute("SELECT sha1, content FROM careops_refresh.file ORDER BY sha1")
             for sha1, content in cursor:
-                data = bytes(content)
+                data, place = bytes(content), store / sha1[:2] / sha1
+                # An earlier run's, which Odoo may have been told to remove: this one needs it.
+                (store / _NOTES / sha1[:2] / sha1).unlink(missing_ok=True)
                 # Odoo's own name for a file, not a protection: the data came over a connection that is one.
                 if hashlib.sha1(data, usedforsecurity=False).hexdigest() != sha1:
                     raise StepFailed(
@@ -54,8 +59,36 @@ def place_files(pod: Pod, store: Path) -> int:
                         why="the masking program handed over something else",
                         action="report this; training is as it was",
                     )
-                written += _write(store / sha1[:2] / sha1, data)
+                if not place.exists():
+                    with journal(store).open("a", encoding="ascii") as notes:
+                        notes.write(f"{sha1}\n")
+                written += _write(place, data)
     return written
+
+
+def journal(store: Path) -> Path:
+    """Return the list of files that were written for a database which is not live yet, beside the filestore."""
+    return store.with_name(f".{DATABASE}.written")
+
+
+def hand_back(store: Path) -> int:
+    """Tell Odoo to look whether the files of a run that came to nothing are needed; it removes those that are not.
+
+    Odoo decides, as it may have stored the same content meanwhile. After a swap the files are needed, and stay.
+
+    Returns:
+        How many there were.
+    """
+    notes = journal(store)
+    if not notes.exists():
+        return 0
+    names = [name for name in notes.read_text(encoding="ascii").split() if len(name) == _SHA1 and name.isalnum()]
+    for name in names:
+        place = store / _NOTES / name[:2] / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.touch()
+    notes.unlink()
+    return len(names)
 
 
 def missing_files(pod: Pod, store: Path) -> list[str]:
@@ -72,7 +105,7 @@ def keep(store: Path, kept: Path) -> int:
     added = 0
     for folder, _, names in os.walk(store):
         here = Path(folder)
-        if "checklist" in here.relative_to(store).parts:
+        if _NOTES in here.relative_to(store).parts:
             continue  # Odoo's notes on what it may remove
         place = kept / here.relative_to(store)
         place.mkdir(parents=True, exist_ok=True)

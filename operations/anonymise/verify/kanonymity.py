@@ -136,7 +136,8 @@ def suppress(
     """Empty what fewer than k people share, and return how many values that were.
 
     Sets share columns, and emptying one may make another's group small, so this repeats until nothing changes. It ends,
-    because every round empties something that was not.
+    because every round empties something that was not. The tables are written anew then, so that no dead row holds what
+    was emptied; so the session must be in no transaction.
     """
     total, again = 0, True
     found = [(_Shape.of(of, schema), of.at_least(k)) for each in sets if (of := usable(each, schema, catalogue))]
@@ -145,7 +146,20 @@ def suppress(
         changed += sum(_hide(target, shape, least) for shape, least in found)
         total += changed
         again = changed > 0
-    return total + sum(_silence(target, copy) for copy in COPIES if _present(copy, schema))
+    copies = [copy for copy in COPIES if _present(copy, schema)]
+    total += sum(_silence(target, copy) for copy in copies)
+    if total:
+        _forget(target, {table for shape, _ in found for table, _, _ in shape.emptied} | {c.table for c in copies})
+    return total
+
+
+def _forget(target: psycopg.Connection[Any], tables: Iterable[str]) -> None:
+    """Write tables anew: an UPDATE leaves the old rows, and statistics their values, where backups find them.
+
+    What the server's write-ahead log holds of them goes with its next checkpoints.
+    """
+    for table in sorted(tables):
+        target.execute(f"VACUUM (FULL, ANALYZE) {relation(table)}".encode())
 
 
 @dataclass(frozen=True, kw_only=True)

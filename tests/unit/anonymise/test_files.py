@@ -229,3 +229,13 @@ def test_only_files_of_the_baseline_that_are_what_their_name_says_are_let_in(tmp
             info.size = len(content)
             tar.addfile(info, io.BytesIO(content))
     assert shipped(tmp_path / "filestore.tar") == {good}
+
+
+@pytest.mark.parametrize(
+    ("said", "wanted"),
+    [("text/css; charset=utf-8", "text/css"), ("seen by Ada Lovelace", "image/png"), ("", "image/png")],
+)
+def test_what_people_wrote_as_the_type_of_a_shipped_file_does_not_travel(said: str, wanted: str):
+    known = "b" * 40
+    (kept,) = plan([_source(f"bb/{known}", "png", said)], {known})
+    assert (kept.decision, kept.mimetype) == (Decision.KEEP, wanted)

@@ -121,6 +121,15 @@ def test_the_next_databases_way_into_the_filestore_replaces_what_a_killed_run_le
     assert not name.exists()
 
 
+def test_files_of_a_run_that_came_to_nothing_are_handed_to_odoos_own_clearing_up(tmp_path):
+    store, name = tmp_path / "odoo", "ab" * 20
+    assert adopt_files.hand_back(store) == 0, "no run has written any"
+    adopt_files.journal(store).write_text(f"{name}\n../../etc/passwd\n")
+    assert adopt_files.hand_back(store) == 1
+    assert [path.name for path in (store / "checklist").rglob("*") if path.is_file()] == [name]
+    assert not adopt_files.journal(store).exists()
+
+
 def test_all_sessions_end_and_a_missing_folder_is_no_error(tmp_path):
     adopt_files.empty_sessions(tmp_path)
     write(tmp_path / "sessions", aa01="somebody")
