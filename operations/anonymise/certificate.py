@@ -38,6 +38,18 @@ _NEEDED = (
     *("verification", "passed", "requested_by", "approved_by", "started", "finished"),
 )
 
+BEFORE = "before the adoption: "
+"""What the names of checks begin with that judged the data before Odoo saw them."""
+REQUIRED = frozenset(
+    {
+        *(f"{BEFORE}{name}" for name in ("canaries", "k-anonymity", "rows", "constraints", "sequences", "shapes")),
+        *("canaries", "dictionary", "credentials", "keys in texts", "unchanged cells", "dates and numbers"),
+        *("a site's own lines", "k-anonymity", "rows", "constraints", "sequences", "references", "shapes", "ledger"),
+        "neutralised",
+    }
+)
+"""Checks that a certificate must have: all that are listed may have passed, and the one that counts be left out."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Certificate:
@@ -227,8 +239,17 @@ def _judge(body: Mapping[str, Any]) -> Verdict:
         return Verdict(outcome=Outcome.INCOMPLETE, detail=f"without {', '.join(missing)}", certificate=body)
     if not isinstance(body["key"], dict) or body["key"].get("destroyed") is not True:
         return Verdict(outcome=Outcome.KEY_LEFT, certificate=body)
-    outcome = Outcome.GENUINE if _passed(body) else Outcome.FAILED_RUN
-    return Verdict(outcome=outcome, certificate=body)
+    if not _passed(body):
+        return Verdict(outcome=Outcome.FAILED_RUN, certificate=body)
+    if unchecked := missing_checks(body):
+        detail = f"without the checks: {', '.join(sorted(unchecked))}"
+        return Verdict(outcome=Outcome.INCOMPLETE, detail=detail, certificate=body)
+    return Verdict(outcome=Outcome.GENUINE, certificate=body)
+
+
+def missing_checks(body: Mapping[str, Any]) -> frozenset[str]:
+    """Return the names of required checks that a body does not have."""
+    return REQUIRED - {check.get("name") for check in body["verification"] if isinstance(check, dict)}
 
 
 def _passed(body: Mapping[str, Any]) -> bool:

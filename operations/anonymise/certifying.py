@@ -12,7 +12,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from operations.anonymise.certificate import Certificate, sign
+from operations.anonymise.certificate import BEFORE, Certificate, sign
 from operations.anonymise.environment import required
 from operations.anonymise.outcome import Refused
 from operations.anonymise.verify.report import Verification
@@ -44,7 +44,7 @@ def certifier(environ: Mapping[str, str]) -> Callable[[Evidence], Mapping[str, A
 def certificate(evidence: Evidence, *, requested_by: str, approved_by: str, started: str) -> Certificate:
     """Return what is certified of a run."""
     masked, before, after = evidence.masked, evidence.before.checks, evidence.after.checks
-    first = tuple(dataclasses.replace(check, name=f"before the adoption: {check.name}") for check in before)
+    first = tuple(dataclasses.replace(check, name=f"{BEFORE}{check.name}") for check in before)
     return Certificate(
         run=masked.pod.run,
         source=masked.pod.source_identity,

@@ -37,7 +37,11 @@ class RunKey:
         return not any(self.secret)
 
     def destroy(self) -> None:
-        """Overwrite the secret. What was derived from it lives as long as the sessions that were given it."""
+        """Overwrite the secret, from which nothing can be derived any more.
+
+        The keys of domains that were derived before are text in this program's memory and in the sessions that were
+        given them; those sessions have ended by then, and the memory goes with the program.
+        """
         for place in range(len(self.secret)):
             self.secret[place] = 0
 

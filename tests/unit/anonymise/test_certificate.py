@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import copy
 import dataclasses
+import inspect
 import json
 import re
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,9 +18,23 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from operations.anonymise.certificate import Certificate, Outcome, canonical, fingerprint, sign, verify, verify_file
+from operations.anonymise.canaries import Planting
+from operations.anonymise.certificate import (
+    BEFORE,
+    REQUIRED,
+    Certificate,
+    Outcome,
+    canonical,
+    fingerprint,
+    sign,
+    verify,
+    verify_file,
+)
 from operations.anonymise.page import html, moment
+from operations.anonymise.parts import Proof
 from operations.anonymise.verify.report import CheckResult, Finding, Group, Status, Verification
+from operations.anonymise.verify.run import Wanted
+from operations.anonymise.verify.run import verify as run_all
 from operations.cli.main import main
 from operations.exit_codes import ExitCode
 
@@ -27,7 +43,9 @@ PUBLIC = KEY.public_key()
 
 
 def _certificate(*checks: CheckResult) -> Certificate:
-    passed = CheckResult(name="dictionary", status=Status.PASSED, facts={"rows searched": 1_234_567}, seconds=12.34)
+    facts = {"rows searched": 1_234_567}
+    passed = [CheckResult(name=name, status=Status.PASSED, facts=facts, seconds=12.34) for name in sorted(REQUIRED)]
+    named = {check.name for check in checks}
     return Certificate(
         run="29400180",
         source="riverside/prod",
@@ -41,7 +59,7 @@ def _certificate(*checks: CheckResult) -> Certificate:
         columns={"direct-identifier": 120, "public": 900},
         rows_by_class={"direct-identifier": 1200, "public": 1200},
         files={"placeholder": 40, "keep": 2},
-        verification=Verification(checks=checks or (passed,)),
+        verification=Verification(checks=(*(check for check in passed if check.name not in named), *checks)),
         requested_by="schedule",
         approved_by="J. Žižka <&>",
         started="2026-11-24T03:00:00+00:00",
@@ -127,6 +145,24 @@ def test_a_signature_over_an_incomplete_body_is_not_enough(monkeypatch: pytest.M
     del whole["approved_by"]
     monkeypatch.setattr(Certificate, "as_json", lambda _: whole)
     assert verify(_bytes(sign(_certificate(), KEY)), PUBLIC).outcome is Outcome.INCOMPLETE
+
+
+@pytest.mark.parametrize("name", sorted(REQUIRED))
+def test_a_certificate_without_a_required_check_is_not_good_however_well_the_others_passed(name: str):
+    whole = _certificate()
+    checks = tuple(check for check in whole.verification.checks if check.name != name)
+    document = sign(dataclasses.replace(whole, verification=Verification(checks=checks)), KEY)
+    verdict = verify(_bytes(document), PUBLIC)
+    assert verdict.outcome is Outcome.INCOMPLETE
+    assert name in verdict.detail
+    assert "NOT passed</title>" in html(document)
+
+
+def test_the_required_checks_are_those_that_a_run_makes():
+    nothing = SimpleNamespace(source=None, target=None, before=None, after=None, catalogue=None)
+    made = run_all(nothing, Wanted(), Planting())  # ty: ignore[invalid-argument-type]  - each check fails, by its name
+    judged = re.findall(r'self\._look\(results, "([^"]+)"', inspect.getsource(Proof.judge_data))
+    assert {check.name for check in made.checks} | {f"{BEFORE}{name}" for name in judged} == REQUIRED
 
 
 @pytest.mark.parametrize("status", [Status.FAILED, Status.COULD_NOT_RUN])
