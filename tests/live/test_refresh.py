@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,8 +14,9 @@ from typing import TYPE_CHECKING
 import pytest
 from kubernetes import client
 
-from infra.naming import REFRESH_MASK, refresh_namespace
+from infra.naming import REFRESH_MASK
 from operations.exit_codes import ExitCode
+from tests.live.crashes import ISOLATED, MOMENTS, PROD, REFRESH, TRAINING, Moment, count, crash, generation
 from tests.live.support import SITE, Browser, Platform, browser, eventually
 
 if TYPE_CHECKING:
@@ -22,8 +24,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.live
 
-PROD, TRAINING, ISOLATED = f"{SITE}-prod", f"{SITE}-training", refresh_namespace(SITE)
-REFRESH = ("refresh", "training", "--confirm", f"{SITE}/training")
 IDENTIFYING = ("email", "ssn", "iban", "passport", "badge", "mrn")
 EACH = 25
 """Values of each kind that are searched: a command line of an exec has to hold them."""
@@ -67,7 +67,7 @@ def refreshed(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> R
     planted: dict[str, list[str]] = {}
     for each in json.loads(file.read_text())["values"]:
         planted.setdefault(each["kind"], []).append(each["value"])
-    before = _generation(platform)
+    before = generation(platform)
     broken = _broken(platform)
     process = platform.start(*REFRESH, "--json")
     reached = _watched(platform, _mask_pod(platform, process))
@@ -133,14 +133,6 @@ def _address(pod: client.V1Pod) -> str:
     return pod.status.pod_ip
 
 
-def _count(platform: Platform, namespace: str, values: list[str]) -> int:
-    """Return how many lines of an environment's whole database hold one of the values."""
-    pod = platform.pod_named(namespace, "postgresql")
-    patterns = " ".join(f"-e '{value}'" for value in values)
-    command = f"pg_dump --data-only odoo | grep -c -F {patterns}; test $? -le 1"
-    return int(platform.run_in(pod, ["bash", "-c", command], container="postgres").strip().splitlines()[-1])
-
-
 @pytest.fixture
 def admin(platform: Platform, tmp_path: Path) -> Iterator[Browser]:
     with browser(platform, "training", tmp_path) as one:
@@ -187,8 +179,8 @@ def test_nobodys_identifying_value_of_production_is_in_trainings_database(
 ) -> None:
     for kind in IDENTIFYING:
         values = refreshed.planted[kind][:EACH]
-        assert _count(platform, PROD, values) > 0, f"the search finds no {kind} in production either"
-        assert _count(platform, TRAINING, values) == 0, f"a real {kind} is in training"
+        assert count(platform, PROD, "odoo", values) > 0, f"the search finds no {kind} in production either"
+        assert count(platform, TRAINING, "odoo", values) == 0, f"a real {kind} is in training"
 
 
 def test_while_it_runs_only_the_masking_pod_reaches_training_and_nothing_reaches_the_unmasked_copy(
@@ -262,15 +254,73 @@ def _none(pods: list) -> None:
     assert pods == []
 
 
+@pytest.mark.full
+@pytest.mark.usefixtures("refreshed")
+def test_an_isolated_copy_that_outgrows_its_volume_is_ended_and_the_setting_that_gives_it_room_is_named(
+    platform: Platform,
+) -> None:
+    before = generation(platform)
+    with isolated_storage(platform, "80Mi"):
+        ended = platform.careops(*REFRESH)
+    assert ended.returncode == ExitCode.REFRESH_FAILED, ended.stderr
+    assert "Evicted" in ended.stderr
+    assert "refresh.sizes.isolated_storage" in ended.stderr
+    assert "training is as it was" in ended.stderr
+    assert generation(platform) == before
+    eventually(lambda: _none(platform.pods(ISOLATED)))
+
+
+@contextmanager
+def isolated_storage(platform: Platform, size: str) -> Iterator[None]:
+    """Give the isolated copy's volume another size until the end of the block."""
+    batch = client.BatchV1Api(platform.apis)
+    template = batch.read_namespaced_cron_job(REFRESH_MASK, ISOLATED)
+    volumes = template.spec.job_template.spec.template.spec.volumes
+    (volume,) = [each for each in volumes if each.name == "isolated-data"]
+
+    def resize(limit: str) -> None:
+        part = {"volumes": [{"name": volume.name, "emptyDir": {"sizeLimit": limit}}]}
+        patch = {"spec": {"jobTemplate": {"spec": {"template": {"spec": part}}}}}
+        batch.patch_namespaced_cron_job(REFRESH_MASK, ISOLATED, patch)
+
+    resize(size)
+    try:
+        yield
+    finally:
+        resize(volume.empty_dir.size_limit)
+
+
 def test_a_rollback_brings_the_previous_data_back_and_a_second_one_undoes_it(
     platform: Platform, refreshed: Refreshed
 ) -> None:
-    assert _generation(platform) == refreshed.outcome["run"]
+    assert generation(platform) == refreshed.outcome["run"]
     for expected in (refreshed.before, refreshed.outcome["run"]):
         done = platform.careops("refresh", "rollback", "--confirm", f"{SITE}/training")
         assert done.returncode == 0, done.stderr
-        assert _generation(platform) == expected
+        assert generation(platform) == expected
 
 
-def _generation(platform: Platform) -> str | None:
-    return json.loads(platform.careops("refresh", "status", "--json").stdout)["generation"]
+@pytest.mark.full
+@pytest.mark.parametrize("moment", MOMENTS, ids=str)
+def test_a_node_killed_in_a_refresh_leaves_the_old_or_the_new_data_and_none_of_the_unmasked(
+    platform: Platform, refreshed: Refreshed, moment: Moment
+) -> None:
+    """Nobody cleans up between two of them, nor before the run after them."""
+    left = crash(platform, moment, [value for kind in ("email", "ssn") for value in refreshed.planted[kind][:EACH]])
+    assert left.after in {left.before, left.run}, "training is neither the old one nor the new one"
+    assert left.entered is not True, "training's Odoo may enter a half database"
+    assert left.real == 0, "somebody real is in training"
+    assert (left.copies, left.pods) == ([], []), "the isolated copy is still there"
+    assert left.code == ExitCode.REFRESH_FAILED, left.said
+    unchanged, swapped = "training is as it was" in left.said, "training's data was swapped already" in left.said
+    assert unchanged or swapped or "training's database does not answer" in left.said, left.said
+    assert not (unchanged and left.after == left.run), left.said
+    assert not (swapped and left.after != left.run), left.said
+
+
+@pytest.mark.full
+@pytest.mark.usefixtures("refreshed")
+def test_the_run_after_killed_nodes_needs_no_cleaning(platform: Platform) -> None:
+    done = platform.careops(*REFRESH, "--json")
+    assert done.returncode == 0, done.stderr
+    assert generation(platform) == json.loads(done.stdout)["run"]
