@@ -13,7 +13,7 @@ from tests.anonymise.support import Server
 INVOICES = """
     DROP TABLE IF EXISTS move, account_journal;
     CREATE TABLE account_journal (id int, code text);
-    INSERT INTO account_journal VALUES (1, 'INV'), (2, 'BILL');
+    INSERT INTO account_journal VALUES (1, 'INV'), (2, 'BILL'), (3, 'BNK1');
     CREATE TABLE move (id int PRIMARY KEY, name text, date date, sequence_prefix text, sequence_number int);
     CREATE UNIQUE INDEX ON move (name);
     INSERT INTO move SELECT n, 'INV/2026/' || lpad(n::text, 5, '0'), '2026-01-03', 'INV/2026/', n
@@ -21,7 +21,8 @@ INVOICES = """
     INSERT INTO move SELECT 400 + n, 'INV/2025/' || lpad(n::text, 5, '0'), '2025-12-30', 'INV/2025/', n
         FROM generate_series(1, 400) n;
     INSERT INTO move VALUES (900, 'BILL/2026/03/0042', '2026-03-02', 'BILL/2026/03/', 42), (901, '/', NULL, '', 0),
-        (902, 'RINV/2026/00001', '2026-02-01', 'RINV/2026/', 1), (903, NULL, '2026-02-01', NULL, NULL)
+        (902, 'RINV/2026/00001', '2026-02-01', 'RINV/2026/', 1), (903, NULL, '2026-02-01', NULL, NULL),
+        (904, 'PBNK1/2026/00007', '2026-02-01', 'PBNK1/2026/', 7)
 """
 LINES = {
     "move.name": "document-number(date)",
@@ -83,7 +84,7 @@ def test_a_number_has_the_year_and_month_of_the_made_date_and_odoo_goes_on_count
         assert f"/{date:%Y}/" in name, "or it would tell how far the date moved"
         assert name.startswith(prefix)
         assert int(name.removeprefix(prefix)) == counter
-        assert prefix.startswith(("INV/", "BILL/", "RINV/")), "what is set up as a beginning stays"
+        assert prefix.startswith(("INV/", "BILL/", "RINV/", "PBNK1/")), "what is set up as a beginning stays"
     assert re.fullmatch(rf"BILL/{rows[900][2]:%Y/%m}/\d{{8}}", rows[900][1])
     assert rows[901][1:] == ("/", None, "", 0)
     assert rows[903][1] is None

@@ -98,6 +98,10 @@ BEGIN
         RETURN (SELECT string_agg(pg_temp.careops_number(item, NULL, known, secret), ', ' ORDER BY place)
                 FROM string_to_table(value COLLATE "C", ', ') WITH ORDINALITY items(item, place));
     END IF;
+    part := regexp_match(value COLLATE "C", '^([A-Za-z]+[0-9]+[/_. -])(.*[0-9].*)$');
+    IF part IS NOT NULL AND left(part[1], -1) = ANY (known) THEN  -- the digit of BNK1 is the journal's
+        RETURN part[1] || pg_temp.careops_number(part[2], dated, known, secret);
+    END IF;
     part := regexp_match(value COLLATE "C", '^(.*?)([0-9]{1,64})([^0-9]*)$');
     IF part IS NULL THEN
         RETURN pg_temp.careops_words(value, known, secret);
@@ -167,7 +171,7 @@ def _known(at: At) -> str:
         f"(SELECT {written}||coalesce(array_agg(DISTINCT b.sign||w.part[1]),'{{}}') "
         f"FROM ({' UNION ALL '.join(texts)}) s "
         "CROSS JOIN LATERAL regexp_matches(regexp_replace(s.held COLLATE \"C\",'%\\([a-z_0-9]+\\)s','','g'),"
-        "'([A-Za-z]+)','g') w(part) CROSS JOIN (VALUES (''),('R'),('P')) b(sign))"
+        "'([A-Za-z]+[0-9]*)','g') w(part) CROSS JOIN (VALUES (''),('R'),('P')) b(sign))"
     )
 
 
