@@ -171,7 +171,7 @@ def test_a_surname_that_many_have_is_found_behind_a_title(masked: tuple[Pair, ca
 def test_a_date_that_did_not_move_is_found_in_its_row(masked: tuple[Pair, canaries.Planting]):
     pair, _ = masked
     assert list(unmoved.unmoved(pair).findings) == []
-    query = "SELECT create_date, id FROM mail_message ORDER BY id DESC LIMIT 1"
+    query = "SELECT create_date, id FROM mail_message WHERE create_date IS NOT NULL ORDER BY id DESC LIMIT 1"
     real = pair.source.execute(query).fetchone()
     with pair.target.transaction(force_rollback=True):
         pair.target.execute("UPDATE mail_message SET create_date = %s WHERE id = %s", real)
@@ -191,7 +191,7 @@ def test_what_a_site_s_own_line_lets_stay_is_looked_for_by_the_shipped_line_and_
     )
     pair = replace(pair, catalogue=load([site]))
     email = pair.source.execute("SELECT email, id FROM res_partner WHERE email LIKE '%@%' ORDER BY id DESC LIMIT 1")
-    date = pair.source.execute("SELECT date, id FROM mail_message ORDER BY id DESC LIMIT 1")
+    date = pair.source.execute("SELECT date, id FROM mail_message WHERE date IS NOT NULL ORDER BY id DESC LIMIT 1")
     with pair.target.transaction(force_rollback=True):
         pair.target.execute("UPDATE res_partner SET email = %s WHERE id = %s", email.fetchone())
         pair.target.execute("UPDATE mail_message SET date = %s WHERE id = %s", date.fetchone())
