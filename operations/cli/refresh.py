@@ -37,10 +37,6 @@ def training(
     site: Site = None,
     plan_only: PlanOnly = False,
     confirm: Confirm = None,
-    approved_by: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="Who approved it, for the certificate. Default: you.", show_default=False),
-    ] = None,
     no_input: NoInput = False,
     as_json: AsJson = False,
 ) -> None:
@@ -50,7 +46,8 @@ def training(
     read, adopted by training's own Odoo and verified; only then it takes the place of training's database, which stays
     for `careops refresh rollback`. When anything fails, or on Ctrl-C, nothing is replaced (exit code 13, or 130).
     Refused with exit code 9 while another refresh runs, and with 2 in the hours of an approved class, in a release
-    freeze, or so shortly before either that it would last into it.
+    freeze, or so shortly before either that it would last into it. Its certificate says that nobody approved it; for
+    one that somebody did approve, see `careops sandbox rebuild`.
     """
     import getpass
 
@@ -61,7 +58,7 @@ def training(
 
     current, who = session(), getpass.getuser()
     chosen = training_of(current.paths.root, site)
-    asked = Asked(requested_by=who, approved_by=approved_by or who)
+    asked = Asked(requested_by=who)
     outcome = fill(current, chosen, asked, plan_only=plan_only, confirm=confirm, no_input=no_input, as_json=as_json)
     if outcome:
         tell(current, chosen, outcome, as_json=as_json)
@@ -83,6 +80,7 @@ def status(site: Site = None, as_json: AsJson = False) -> None:
     from operations.refresh import plan as planning
     from operations.refresh import stored
     from operations.refresh.cluster import live_cluster
+    from operations.refresh.pins import Pins, trusted
     from operations.refresh.sites import training_of
 
     current = session()
@@ -94,7 +92,10 @@ def status(site: Site = None, as_json: AsJson = False) -> None:
 
     def certificate() -> str | None:
         folder = current.paths.state / "evidence"
-        return str(stored.keep(cluster, name, holds.generation, folder)) if holds.generation else None
+        if not holds.generation:
+            return None
+        key = trusted(cluster, Pins(root=current.paths.root, state=current.paths.state), name)
+        return str(stored.keep(cluster, name, holds.generation, folder, key))
 
     if as_json:
         runs = [asdict(state) | {"seconds": state.seconds} for state in states]
@@ -155,7 +156,7 @@ def rollback(site: Site = None, confirm: Confirm = None, no_input: NoInput = Fal
         require_consent(chosen.identity, confirm, "put its previous data back", no_input=no_input)
         run = Run(cluster, name, [rollback_part(name)])
         with reporter() as shown, shown.step(f"Rollback {run.name}") as step:
-            outcome = watched(run, lambda: run.go(step, Asked(requested_by="", approved_by="")))
+            outcome = watched(run, lambda: run.go(step, Asked(requested_by="")))
     if as_json:
         print_json({"schema": 1, "identity": chosen.identity, "run": outcome.run, "seconds": outcome.seconds})
     say(f"{chosen.identity} has its previous data back.")
@@ -168,7 +169,7 @@ def verify(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="The public key of the environment that made it. Default: the one kept beside it.",
+            help="The public key of the environment that made it. Default: the pinned one of its site.",
             show_default=False,
         ),
     ] = None,
@@ -180,19 +181,24 @@ def verify(
 ) -> None:
     """Check a refresh's certificate, offline.
 
-    Exit code 0 only for one that was signed with this key, was not changed since, and says that every check passed;
-    else 12. A key that lies beside the certificate can have been exchanged together with it: compare its fingerprint
-    with the one you know, or name your own copy with --key.
+    Exit code 0 only for one that was signed with a key you trust, was not changed since, has every check and says that
+    all passed; else 12. Trusted are the file named with --key, or what is pinned: sites/SITE.evidence.pub.pem when you
+    commit one, else the key that `careops up` saw first. Without either, a certificate whose signature holds with the
+    key beside it is of an unknown signer (12): that key may have been exchanged together with it.
     """
     import json
 
     from operations.anonymise.page import html
+    from operations.cli.current import session
     from operations.cli.output import print_json, say
     from operations.errors import failure
     from operations.exit_codes import ExitCode
     from operations.refresh import evidence
+    from operations.refresh.pins import Pins
 
-    verdict, fingerprint = evidence.check(file, key or evidence.beside(file))
+    paths = session().paths
+    pin = None if key else Pins(root=paths.root, state=paths.state).for_certificate(file)
+    verdict, fingerprint = evidence.check(file, key or (pin.path if pin else evidence.beside(file)))
     what = verdict.certificate
     if what and page:
         page.write_text(html(json.loads(file.read_bytes())), encoding="utf-8")
@@ -204,13 +210,25 @@ def verify(
             verdict.detail or "that is what its signature and content say",
             evidence.action(verdict),
         )
+    if not (key or pin):
+        raise failure(
+            ExitCode.TESTS_FAILED,
+            f"The signature of {file} holds, its signer is unknown",
+            f"the key {fingerprint} lies beside it and is pinned nowhere: whoever made the file may have made the key",
+            "get the key from the environment's operator, and name it: --key FILE",
+        )
+    if pin and what["source"].partition("/")[0] != pin.site:
+        raise failure(
+            ExitCode.TESTS_FAILED,
+            f"The certificate {file} is of {what['source']}, but signed with the key of {pin.site}",
+            f"that key is pinned in {pin.path}",
+            "trust nothing in it; get the file from where the refresh kept it",
+        )
     if as_json:
         print_json({"schema": 1, "good": True, "key": fingerprint, "certificate": dict(what)})
     say(f"Genuine: run {what['run']} filled {what['target']} with masked data of {what['source']} as of")
     say(f"{what['source_time']}; all {len(what['verification'])} checks passed. Approved by {what['approved_by']}.")
-    say(
-        f"Signed with the key {fingerprint}{'' if key else ', which lies beside it: compare it with the one you know'}."
-    )
+    say(f"Signed with the key {fingerprint}, {f'pinned in {pin.path}' if pin else 'which you named'}.")
 
 
 @app.command()

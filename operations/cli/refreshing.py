@@ -100,11 +100,13 @@ def _carry_out(
     from datetime import UTC, datetime
 
     from operations.refresh import links
+    from operations.refresh.pins import Pins, ensure_links
     from operations.refresh.run import Run, keep, wait_for_roles
 
     name = chosen.site.name
     with shown.step("Secrets between the parts") as step:
-        changes = links.ensure(cluster, name, links.site_catalogue(current.paths.root, name))
+        pins = Pins(root=current.paths.root, state=current.paths.state)
+        changes, _ = ensure_links(cluster, pins, name, links.site_catalogue(current.paths.root, name))
         step.note(", ".join(f"{change.name} {change.verb}" for change in changes) or "all there")
     with shown.step("Roles in both databases") as step:
         wait_for_roles(cluster, name, step)
@@ -144,9 +146,12 @@ def tell(current: Session, chosen: StackSettings, outcome: Outcome, *, as_json: 
     from operations.cli.output import print_json, say
     from operations.cli.progress import duration
     from operations.refresh import evidence
+    from operations.refresh.cluster import live_cluster
+    from operations.refresh.pins import Pins, trusted
 
     folder, name = current.paths.state / "evidence", chosen.site.name
-    path = evidence.keep(folder, name, outcome.run, outcome.certificate, outcome.public_key)
+    key = trusted(live_cluster(current), Pins(root=current.paths.root, state=current.paths.state), name)
+    path = evidence.keep(folder, name, outcome.run, outcome.certificate, key)
     if as_json:
         parts = {"run": outcome.run, "seconds": outcome.seconds, "parts": dict(outcome.parts)}
         print_json({"schema": 1, "identity": chosen.identity, **parts, "certificate": str(path)})

@@ -36,7 +36,7 @@ def keep(folder: Path, site: str, run: str, signed: str, key: str) -> Path:
         site: The site.
         run: The run.
         signed: The certificate as it was printed.
-        key: The public key, PEM.
+        key: The site's pinned public key, PEM: not one that came with the certificate.
 
     Raises:
         OperationError: It is not genuine, or another run's, with `REFRESH_FAILED`; what came is kept all the same.
@@ -90,6 +90,41 @@ def check(path: Path, key: Path) -> tuple[Verdict, str]:
         raise failure(
             ExitCode.USAGE, f"The certificate {path} cannot be read", error.strerror or "", "name another file"
         ) from None
+
+
+def check_with(path: Path, key: str) -> Verdict:
+    """Return what is to be thought of a certificate by a key (PEM) that is known to be one.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
+    return certificate.verify_file(path, _public(key))
+
+
+def fingerprint(key: str) -> str:
+    """Return what a key (PEM) is called that is known to be one."""
+    return certificate.fingerprint(_public(key))
+
+
+def _public(key: str) -> Ed25519PublicKey:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+    from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+    public = load_pem_public_key(key.encode())
+    if not isinstance(public, Ed25519PublicKey):
+        msg = "a pinned key is an Ed25519 key"
+        raise TypeError(msg)
+    return public
+
+
+def signer(path: Path) -> str:
+    """Return the fingerprint of the key that a certificate says it was signed with; empty when it says none."""
+    try:
+        with path.open("rb") as file:
+            found = json.loads(file.read(certificate.LARGEST))["signature"]["key"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return ""
+    return found if isinstance(found, str) else ""
 
 
 def read_key(path: Path) -> Ed25519PublicKey:

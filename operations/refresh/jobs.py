@@ -83,19 +83,23 @@ def run_name(now: datetime) -> str:
     return f"{now:%Y%m%dt%H%M%S}"
 
 
+NOBODY = "nobody: started by the operator"
+"""What a certificate says of the approval of a run that carries out no request."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Asked:
     """Who wants a run, and what for.
 
     Attributes:
         requested_by: Who asked.
-        approved_by: Who approved.
+        approved_by: Who approved the trainer's request that it carries out; nobody approves what an operator starts.
         request: The trainer's request it carries out; empty for none.
         until: When class hours or a freeze begin: it has ended before; None when it may take its time.
     """
 
     requested_by: str
-    approved_by: str
+    approved_by: str = NOBODY
     request: str = ""
     until: datetime | None = None
 

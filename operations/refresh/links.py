@@ -69,13 +69,26 @@ def ensure_after(session: Session, stack: str, note: str) -> str:
     """
     from infra.settings import load_all
     from operations.refresh.cluster import live_cluster
+    from operations.refresh.pins import Pins, ensure_links
 
     found = [one for one in load_all(session.paths.root).environments if one.stack == stack]
     if not found or found[0].site.refresh is None or found[0].settings.environment not in ("training", "prod"):
         return note
     site = found[0].site.name
-    changes = ensure(live_cluster(session), site, site_catalogue(session.paths.root, site))
-    return f"{note}; {len(changes)} links of the refresh made" if changes else note
+    pins = Pins(root=session.paths.root, state=session.paths.state)
+    changes, pin = ensure_links(live_cluster(session), pins, site, site_catalogue(session.paths.root, site))
+    if not changes:
+        return note
+    pinned = [change for change in changes if change.verb == "pinned"]
+    also = f"; pinned the key of its certificates, {pin.fingerprint}" if pin and pinned else ""
+    return f"{note}; {len(changes) - len(pinned)} links of the refresh made{also}"
+
+
+def evidence_key(cluster: Cluster, site: str) -> str:
+    """Return the public key (PEM) of the key that signs a site's certificates; empty when it is gone or none."""
+    path = f"/api/v1/namespaces/{refresh_namespace(site)}/secrets/{naming.REFRESH_EVIDENCE_SECRET}"
+    data = (cluster.get(path) or {}).get("data") or {}
+    return (keys.public_key(base64.b64decode(data.get("key.pem", ""))) or b"").decode()
 
 
 def site_catalogue(root: Path, site: str) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -13,11 +13,10 @@ from infra import naming
 from infra.naming import Naming
 from operations.errors import OperationError, Problem, failure
 from operations.exit_codes import ExitCode
-from operations.refresh import jobs
+from operations.refresh import jobs, leftover
 from operations.refresh.evidence import write
-from operations.refresh.jobs import Asked, JobState, Part, Phase, run_parts
+from operations.refresh.jobs import Asked, JobState, Part, Phase, rollback_part, run_parts
 from operations.refresh.plan import generation
-from operations.refresh.stored import public_key
 from toolchain.cluster.errors import ApiRefused, ApiUnreachable
 
 if TYPE_CHECKING:
@@ -60,14 +59,12 @@ class Outcome:
         seconds: Its wall-clock time.
         parts: Seconds by job.
         certificate: What it proves, signed JSON as it was printed; empty for a rollback.
-        public_key: The key that verifies it, PEM.
     """
 
     run: str
     seconds: float
     parts: Mapping[str, float]
     certificate: str = ""
-    public_key: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,8 +167,11 @@ class Run:
                 job = jobs.manifest(template, part, self.name, asked, self._clock.today())
                 self._cluster.create(part.jobs_path(), job)
             states = self._watch(step)
-        except BaseException:
+        except BaseException as error:
             self._take_back()
+            # A rollback makes no database, so it leaves none.
+            if self._parts != (rollback_part(self._site),):
+                leftover.clean_up(self._cluster, self._site, self.name, self._clock, error)
             raise
         return Outcome(
             run=self.name,
@@ -180,7 +180,7 @@ class Run:
         )
 
     def with_certificate(self, outcome: Outcome) -> Outcome:
-        """Return the outcome with the certificate that the adoption printed, and the key that verifies it.
+        """Return the outcome with the certificate that the adoption printed.
 
         Raises:
             OperationError: With `REFRESH_FAILED`, when the log does not hold it; the data is swapped all the same.
@@ -189,24 +189,15 @@ class Run:
         pods = self._pods(part)
         log = self._cluster.log(part.namespace, _name(pods[-1]), part.template, CERTIFICATE_LINES) if pods else ""
         found = jobs.certificate(log)
-        key = public_key(self._cluster, self._site)
-        if not (found and key):
+        if not found:
             raise failure(
                 ExitCode.REFRESH_FAILED,
                 f"Training is refreshed (run {self.name}), but its certificate cannot be had",
-                "the adoption's log does not end with it"
-                if key
-                else f"ConfigMap {naming.REFRESH_EVIDENCE_KEY} is gone",
+                "the adoption's log does not end with it",
                 "get it from training's database: ./careops refresh status; the log: "
                 f"./careops kubectl -n {part.namespace} logs job/{part.job(self.name)}",
             )
-        return Outcome(
-            run=outcome.run,
-            seconds=outcome.seconds,
-            parts=outcome.parts,
-            certificate=found,
-            public_key=key,
-        )
+        return replace(outcome, certificate=found)
 
     def swapped(self) -> bool | None:
         """Return whether training holds other data than before; None when its database does not say."""

@@ -13,6 +13,7 @@ from psycopg.conninfo import make_conninfo
 from operations.anonymise.marks import DATABASE
 from operations.anonymise.sessions import Endpoint
 from operations.anonymise.target import Target
+from operations.refresh import leftover
 from tests.anonymise.support import Server
 
 ROLES = ("refresh", "odoo")
@@ -83,3 +84,35 @@ def test_at_no_moment_of_its_making_can_trainings_own_role_get_into_the_next_dat
         assert marked.execute("SELECT current_user, session_user").fetchone() == ("odoo", "refresh")
     with pytest.raises(psycopg.OperationalError, match="permission denied"):
         psycopg.connect(training.intruder)
+
+
+class Asking:
+    """The cluster of the command line, as far as a question to training's server goes."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+
+    def ask(self, _namespace: str, database: str, statement: str, /) -> tuple[tuple[str, ...], ...]:
+        with self._server.connect(database) as connection:
+            found = connection.execute(statement.encode())
+            return tuple(tuple(map(str, row)) for row in found.fetchall()) if found.description else ()
+
+
+def _databases(server: Server) -> set[str]:
+    with server.connect() as connection:
+        return {name for (name,) in connection.execute("SELECT datname FROM pg_database WHERE datname LIKE 'odoo%'")}
+
+
+def test_the_command_line_drops_the_database_of_a_run_once_nobody_is_at_work_in_it(
+    server: Server, training: WatchedServer
+):
+    cluster: Any = Asking(server)
+    times = iter((0.0, 1.0, leftover.LEAVE_SECONDS))
+    with Target(server=training, run="1").make():
+        assert "still at work" in leftover.drop(cluster, "riverside", "1", lambda: next(times), lambda _: None)
+        assert DATABASE in _databases(server)
+    assert leftover.drop(cluster, "riverside", "2", lambda: 0.0, lambda _: None) == "", "another run's is none of ours"
+    assert DATABASE in _databases(server)
+    with psycopg.connect(make_conninfo(server.conninfo(DATABASE), user="refresh")):  # a session that was forgotten
+        assert leftover.drop(cluster, "riverside", "1", lambda: 0.0, lambda _: None) == ""
+    assert _databases(server) & {DATABASE, leftover.DISCARDED} == set()

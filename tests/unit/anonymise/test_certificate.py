@@ -251,22 +251,60 @@ def _kept(folder: Path, document: Any) -> Path:
     return folder / "c.json"
 
 
-def test_the_command_says_genuine_and_writes_the_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    file = _kept(tmp_path, sign(_certificate(), KEY))
+@pytest.fixture(autouse=True)
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("CAREOPS_STATE", str(tmp_path / "state"))
+    return tmp_path / "state"
+
+
+def _pin(folder: Path, site: str = "riverside") -> Path:
+    path = folder / "evidence" / f"{site}.evidence.pub.pem"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(PUBLIC.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    return path
+
+
+def test_the_command_says_genuine_and_writes_the_page(tmp_path: Path, state: Path, capsys: pytest.CaptureFixture[str]):
+    file, pin = _kept(tmp_path, sign(_certificate(), KEY)), _pin(state)
+    (tmp_path / "c.pub.pem").unlink()
     assert main(["refresh", "verify", str(file), "--html", str(tmp_path / "c.html")]) == ExitCode.OK
     said = capsys.readouterr().err
     assert "Genuine: run 29400180" in said
-    assert fingerprint(PUBLIC) in said
-    assert "compare it" in said, "a key that lies beside the file proves little"
+    assert f"{fingerprint(PUBLIC)}, pinned in {pin}" in said
     assert (tmp_path / "c.html").read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
 
 
 def test_the_command_shows_what_is_certified_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     file = _kept(tmp_path, sign(_certificate(), KEY))
-    assert main(["refresh", "verify", str(file), "--json"]) == ExitCode.OK
+    assert main(["refresh", "verify", str(file), "--key", str(tmp_path / "c.pub.pem"), "--json"]) == ExitCode.OK
     shown = json.loads(capsys.readouterr().out)
     assert shown["good"] is True
     assert shown["certificate"]["run"] == "29400180"
+
+
+@pytest.mark.parametrize("pinned", [False, True], ids=["nothing is pinned", "another key is pinned"])
+def test_a_certificate_that_brings_its_own_key_is_of_an_unknown_signer(
+    tmp_path: Path, state: Path, capsys: pytest.CaptureFixture[str], pinned: bool
+):
+    if pinned:
+        _pin(state)
+    made_up = Ed25519PrivateKey.generate()
+    file = _kept(tmp_path, sign(_certificate(), made_up))
+    public = made_up.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    (tmp_path / "c.pub.pem").write_bytes(public)
+    assert main(["refresh", "verify", str(file)]) == ExitCode.TESTS_FAILED
+    said = capsys.readouterr().err
+    assert "its signer is unknown" in said
+    assert "Genuine" not in said
+
+
+def test_a_certificate_of_one_site_under_the_key_of_another_is_not_believed(
+    tmp_path: Path, state: Path, capsys: pytest.CaptureFixture[str]
+):
+    _pin(state, "lakeside")
+    file = _kept(tmp_path, sign(_certificate(), KEY))
+    assert main(["refresh", "verify", str(file)]) == ExitCode.TESTS_FAILED
+    assert "is of riverside/prod, but signed with the key of lakeside" in capsys.readouterr().err
 
 
 def test_the_command_refuses_a_changed_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

@@ -27,6 +27,8 @@ class FakeCluster:
     applied: list[dict[str, Any]] = field(default_factory=list)
     created: list[str] = field(default_factory=list)
     deleted: list[str] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+    leftover: list[tuple[tuple[str, ...], ...]] = field(default_factory=list)
     on_look: Callable[[str], None] = lambda _: None
 
     def get(self, path: str, /, **query: str) -> dict[str, Any] | None:
@@ -61,6 +63,9 @@ class FakeCluster:
         return "\n".join(self.logs.get(pod, "").splitlines()[-lines:])
 
     def ask(self, namespace: str, _database: str, statement: str, /) -> tuple[tuple[str, ...], ...]:
+        if "odoo_refresh" in statement or "odoo_discarded" in statement:
+            self.asked.append(statement)
+            return self.leftover.pop(0) if statement.startswith("SELECT") and self.leftover else ()
         kinds = {"careops.release": "parameters", "ir_attachment": "files", "pg_database_size": "sizes"}
         kind = next((name for word, name in kinds.items() if word in statement), "certificate")
         return self.rows.get((namespace, kind), ()) if kind == "certificate" else self.rows[namespace, kind]

@@ -21,7 +21,7 @@ from operations.anonymise.verify.report import CheckResult, Status, Verification
 from operations.cli.main import main
 from operations.exit_codes import ExitCode
 from operations.refresh import cluster as clusters
-from operations.refresh import jobs, logins
+from operations.refresh import jobs, keys, logins
 from operations.refresh.links import ensure
 from operations.refresh.run import Clock
 from operations.sandbox import access, closed
@@ -220,7 +220,7 @@ def test_data_without_a_genuine_certificate_is_told_by_the_status(at_hand, capsy
     if lacks == "certificate":
         at_hand.rows["riverside-training", "certificate"] = ()
     if lacks == "key":
-        del at_hand.objects["/api/v1/namespaces/riverside-refresh/configmaps/refresh-evidence-key"]
+        del at_hand.objects["/api/v1/namespaces/riverside-refresh/secrets/refresh-evidence"]
     for options in ([], ["--json"]):
         assert main(["refresh", "status", *options]) == 13
     assert "certificate" in capsys.readouterr().err
@@ -252,9 +252,9 @@ def test_an_interrupted_run_says_that_nothing_was_swapped(at_hand, monkeypatch, 
     assert at_hand.deleted == at_hand.created
 
 
-def signed(cluster, run):
-    """Return a certificate as the masking program signs it, with the key of the environment."""
-    pem = cluster.secret("riverside-refresh", "refresh-evidence")["key.pem"]
+def signed(cluster, run, pem=b""):
+    """Return a certificate as the masking program signs it, with the key of the environment by default."""
+    pem = pem or cluster.secret("riverside-refresh", "refresh-evidence")["key.pem"]
     passed = tuple(CheckResult(name=name, status=Status.PASSED, seconds=1.0) for name in sorted(REQUIRED))
     moment = "2026-11-24T03:00:00+00:00"
     made = Certificate(
@@ -305,6 +305,48 @@ def test_a_run_that_ends_well_leaves_its_certificate_and_its_record(at_hand, mon
     (record,) = (tmp_path / "state" / "refresh").glob("*.json")
     assert json.loads(record.read_text())["run"] == told["run"]
     assert at_hand.deleted == []
+
+
+def test_a_run_that_nobody_approved_says_so_to_the_program_that_signs(at_hand, monkeypatch):
+    monkeypatch.setattr("operations.refresh.run.wait_for_roles", lambda *_: None)
+    ends_well(at_hand, lambda run: signed(at_hand, run))
+    assert main(["refresh", "training", "--confirm", "riverside/training"]) == 0
+    (mask,) = [name for name in at_hand.created if name.startswith("refresh-mask")]
+    (container,) = at_hand.job(mask)["spec"]["template"]["spec"]["containers"]
+    values = {each["name"]: each.get("value") for each in container["env"]}
+    assert values["CAREOPS_APPROVED_BY"] == "nobody: started by the operator"
+
+
+def test_who_approved_cannot_be_typed(at_hand, capsys):
+    assert main(["refresh", "training", "--confirm", "riverside/training", "--approved-by", "the DPO"]) == 2
+    assert "approved-by" in capsys.readouterr().err
+    assert at_hand.created == []
+
+
+@pytest.mark.parametrize("how", ["exchanged", "lost"])
+def test_a_refresh_whose_evidence_key_is_another_one_than_before_does_not_begin(at_hand, monkeypatch, capsys, how):
+    monkeypatch.setattr("operations.refresh.run.wait_for_roles", lambda *_: None)
+    ends_well(at_hand, lambda run: signed(at_hand, run))
+    assert main(["refresh", "training", "--confirm", "riverside/training"]) == 0
+    created, secret = list(at_hand.created), "/api/v1/namespaces/riverside-refresh/secrets/refresh-evidence"
+    if how == "exchanged":
+        at_hand.objects[secret]["data"]["key.pem"] = base64.b64encode(keys.new_evidence_key()).decode()
+    else:
+        del at_hand.objects[secret]
+    assert main(["refresh", "training", "--confirm", "riverside/training"]) == ExitCode.UNHEALTHY
+    said = capsys.readouterr().err
+    assert "is not the pinned one" in said
+    assert "To change the key on purpose: mv" in said
+    assert at_hand.created == created
+    assert (secret in at_hand.objects) is (how == "exchanged"), "no new key is made behind anybody's back"
+
+
+def test_a_certificate_that_another_key_signed_is_not_taken_from_the_adoption(at_hand, monkeypatch, capsys):
+    monkeypatch.setattr("operations.refresh.run.wait_for_roles", lambda *_: None)
+    other = keys.new_evidence_key()
+    ends_well(at_hand, lambda run: signed(at_hand, run, other))
+    assert main(["refresh", "training", "--confirm", "riverside/training"]) == ExitCode.REFRESH_FAILED
+    assert "proves nothing" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("forged", ["another run", "another key", "no signature"])

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from operations.errors import OperationError
+from operations.errors import OperationError, Problem
 from operations.exit_codes import ExitCode
 from operations.refresh import jobs
 from operations.refresh.jobs import rollback_part, run_parts
@@ -60,6 +60,71 @@ def finished(cluster):
             cluster.finish(name)
 
     return act
+
+
+# -- what a run leaves behind --------------------------------------------------------------------------------------
+
+
+def broken(cluster):
+    def act():
+        all_run(cluster)
+        cluster.finish(MASK, failed=True)
+        for name in (EXPORT, ADOPT):
+            cluster.finish(name)
+
+    return act
+
+
+def test_the_database_of_a_run_whose_programs_died_is_dropped_when_they_have_let_go(cluster):
+    cluster.leftover = [(("1",),), (("0",),)]
+    with pytest.raises(OperationError):
+        started(cluster, broken(cluster)).go(Notes(), ASKED)
+    looked, again, renamed, dropped, last = cluster.asked
+    assert looked == again == last
+    assert f"'careops: refresh {RUN}'" in looked
+    assert f"'careops: refresh {RUN}'" in renamed
+    assert "RENAME TO odoo_discarded" in renamed
+    assert dropped == "DROP DATABASE IF EXISTS odoo_discarded WITH (FORCE)"
+
+
+def test_where_nothing_is_left_nothing_is_dropped(cluster):
+    with pytest.raises(OperationError) as told:
+        started(cluster, broken(cluster)).go(Notes(), ASKED)
+    assert len(cluster.asked) == 1
+    assert "nobody verified" not in str(told.value)
+
+
+def test_a_database_that_a_program_still_works_in_is_not_dropped_but_told(cluster):
+    cluster.leftover = [(("1",),)] * 100
+    with pytest.raises(OperationError) as told:
+        started(cluster, broken(cluster)).go(Notes(), ASKED)
+    assert {statement.split()[0] for statement in cluster.asked} == {"SELECT"}
+    assert "which nobody verified" in str(told.value)
+    assert told.value.code == ExitCode.REFRESH_FAILED
+
+
+def test_a_server_that_does_not_answer_hides_no_reason(cluster, monkeypatch):
+    def silent(*_):
+        raise OperationError(ExitCode.UNHEALTHY, Problem(what="no primary", why="x", action="y"))
+
+    def act():
+        broken(cluster)()
+        monkeypatch.setattr(cluster, "ask", silent)
+
+    with pytest.raises(OperationError) as told:
+        started(cluster, act).go(Notes(), ASKED)
+    assert told.value.code == ExitCode.REFRESH_FAILED
+    assert "Mask, and verify" in told.value.problems[0].what
+    assert told.value.problems[-1].why == "no primary"
+
+
+def test_a_rollback_that_fails_looks_for_nothing_to_drop(cluster):
+    def act():
+        cluster.finish(f"refresh-rollback-{RUN}", failed=True)
+
+    with pytest.raises(OperationError):
+        started(cluster, act, parts=[rollback_part("riverside")]).go(Notes(), ASKED)
+    assert cluster.asked == []
 
 
 # -- a run that ends well ------------------------------------------------------------------------------------------
@@ -333,14 +398,13 @@ def printed(certificate):
     return f"careops-odoo: adopt: done\n{jobs.CERTIFICATE_BEGIN}\n{certificate}\n{jobs.CERTIFICATE_END}\n"
 
 
-def test_the_certificate_is_taken_as_it_was_printed_with_the_key_that_verifies_it(cluster):
+def test_the_certificate_is_taken_as_it_was_printed(cluster):
     ensure(cluster, "riverside", {}, NOW)
     run = started(cluster, finished(cluster))
     outcome = run.go(Notes(), ASKED)
     cluster.logs[f"{ADOPT}-abcde"] = printed(CERTIFICATE)
     found = run.with_certificate(outcome)
     assert found.certificate == CERTIFICATE
-    assert "PUBLIC KEY" in found.public_key
 
 
 @pytest.mark.parametrize("log", ["", "careops-odoo: adopt: done", printed("{"), printed("[]"), jobs.CERTIFICATE_BEGIN])

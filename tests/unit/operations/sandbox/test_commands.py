@@ -136,7 +136,7 @@ def test_a_rebuild_is_the_refresh_with_who_asked_and_who_approved(capsys, monkey
 
     def fill(_session, chosen, asked, **options):
         given.append((chosen.identity, asked.requested_by, asked.approved_by, options["confirm"]))
-        return Outcome(run="29400180", seconds=1.0, parts={}, certificate="{}", public_key="key")
+        return Outcome(run="29400180", seconds=1.0, parts={}, certificate="{}")
 
     monkeypatch.setattr(refreshing, "fill", fill)
     monkeypatch.setattr(refreshing, "tell", lambda *_, **__: None)
