@@ -246,6 +246,7 @@ def logins(site: Site = None, as_json: AsJson = False) -> None:
     from operations.exit_codes import ExitCode
     from operations.refresh import logins as derived
     from operations.refresh.cluster import live_cluster
+    from operations.refresh.links import SEED_OF
     from operations.refresh.plan import generation
     from operations.refresh.sites import training_of
 
@@ -261,7 +262,8 @@ def logins(site: Site = None, as_json: AsJson = False) -> None:
             "its data was not made by one" if secret else f"its Secret {REFRESH_LOGINS_SECRET} is not there",
             "make them: ./careops refresh training",
         )
-    found = derived.logins(roles, base64.b64decode(secret["data"]["seed"]), run)
+    seeds = secret["data"]
+    found = derived.logins(roles, base64.b64decode(seeds.get(f"{SEED_OF}{run}", seeds["seed"])), run)
     if as_json:
         entries = [{"role": each.role, "login": each.name, "password": each.password} for each in found]
         print_json({"schema": 1, "identity": chosen.identity, "run": run, "logins": entries})

@@ -104,16 +104,17 @@ def _carry_out(
     from operations.refresh.run import Run, keep, wait_for_roles
 
     name = chosen.site.name
+    run = Run(cluster, name)
     with shown.step("Secrets between the parts") as step:
         pins = Pins(root=current.paths.root, state=current.paths.state)
         changes, _ = ensure_links(cluster, pins, name, links.site_catalogue(current.paths.root, name))
+        links.renew_seed(cluster, name, plan.generation, run.name)
         step.note(", ".join(f"{change.name} {change.verb}" for change in changes) or "all there")
     with shown.step("Roles in both databases") as step:
         wait_for_roles(cluster, name, step)
     started = datetime.now(UTC).isoformat(timespec="seconds")
     # Once more: the question may have been answered an hour later, and somebody may have approved a class since.
     bounded = refuse_closed(current, chosen, plan, asked)
-    run = Run(cluster, name)
     with shown.step(f"Refresh {run.name}") as step:
         outcome = watched(run, lambda: run.go(step, bounded))
     keep(_records(current), name, outcome, started, plan.source.bytes)

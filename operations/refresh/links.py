@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 _ONE_AT_A_TIME = threading.Lock()
 """Training and prod are deployed at the same time, and each makes the Secrets of both sides."""
 
+SEED_OF = "seed-of-"
+"""Beginning of the key under which the seed of one run's logins stays; what follows is the run."""
+SEEDS_KEPT = 8
+"""Earlier seeds that stay: of the present data, of what a rollback brings back, and of runs that came to nothing."""
+
 BASIC_AUTH = "kubernetes.io/basic-auth"
 RELOAD = {"cnpg.io/reload": "true"}
 """The operator watches only Secrets with this label: without it a new password would reach PostgreSQL by chance."""
@@ -82,6 +87,34 @@ def ensure_after(session: Session, stack: str, note: str) -> str:
     pinned = [change for change in changes if change.verb == "pinned"]
     also = f"; pinned the key of its certificates, {pin.fingerprint}" if pin and pinned else ""
     return f"{note}; {len(changes) - len(pinned)} links of the refresh made{also}"
+
+
+def renew_seed(cluster: Cluster, site: str, generation: str, run: str) -> None:
+    """Give the next run's logins a seed of their own: who saw one knows the passwords of no later run.
+
+    Those of training's present data stay known, as do those of the data that a rollback would bring back.
+
+    Args:
+        cluster: Where.
+        site: The site.
+        generation: The run that made training's present data; empty when none did.
+        run: The one that begins.
+    """
+    names = Naming(site=site, environment="training")
+    path = f"/api/v1/namespaces/{names.namespace}/secrets/{naming.REFRESH_LOGINS_SECRET}"
+    data = (cluster.get(path) or {}).get("data") or {}
+    held = {key: base64.b64decode(value) for key, value in data.items()}
+    seeds = {key: value for key, value in held.items() if key.startswith(SEED_OF)}
+    if generation and "seed" in held:
+        # The schedule's runs leave no name; what came to nothing since has renewed the seed, but is named.
+        seeds.setdefault(f"{SEED_OF}{generation}", held["seed"])
+    newest_first = sorted(seeds, key=lambda key: (key == f"{SEED_OF}{generation}", key), reverse=True)
+    seed = _new_seed()["seed"]
+    made = {**{key: seeds[key] for key in newest_first[:SEEDS_KEPT]}, f"{SEED_OF}{run}": seed, "seed": seed}
+    data = {key: base64.b64encode(value).decode() for key, value in made.items()}
+    cluster.apply(
+        _manifest("Secret", names, names.namespace, naming.REFRESH_LOGINS_SECRET) | {"type": "Opaque", "data": data}
+    )
 
 
 def evidence_key(cluster: Cluster, site: str) -> str:

@@ -32,9 +32,7 @@ KEPT = {
     ),
     f"ValueError: {SECRET}": "ValueError; its text is withheld",
     f"odoo.exceptions.ValidationError: {SECRET}": "odoo.exceptions.ValidationError; its text is withheld",
-    LOG.format("ERROR", "odoo.sql_db", f"bad query: name={SECRET}"): (
-        "ERROR of odoo.sql_db; its text is withheld"
-    ),
+    LOG.format("ERROR", "odoo.sql_db", f"bad query: name={SECRET}"): ("ERROR of odoo.sql_db; its text is withheld"),
 }
 WITHHELD = [
     f"DETAIL:  Key (email)=({SECRET}) already exists.",

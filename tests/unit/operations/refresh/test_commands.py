@@ -22,7 +22,7 @@ from operations.cli.main import main
 from operations.exit_codes import ExitCode
 from operations.refresh import cluster as clusters
 from operations.refresh import jobs, keys, logins
-from operations.refresh.links import ensure
+from operations.refresh.links import ensure, renew_seed
 from operations.refresh.run import Clock
 from operations.sandbox import access, closed
 from tests import declared
@@ -377,6 +377,15 @@ def test_logins_are_those_the_program_makes(at_hand, capsys):
     seed = at_hand.secret("riverside-training", "refresh-logins")["seed"]
     digest = hmac.new(seed, b"29400180/trainer-sales", hashlib.sha256).digest()
     assert found["trainer-sales"] == base64.urlsafe_b64encode(digest).decode()[:24]
+
+
+def test_the_logins_are_those_of_the_present_data_while_another_run_is_under_way(at_hand, capsys):
+    ensure(at_hand, "riverside", {})
+    assert main(["refresh", "logins", "--json"]) == 0
+    before = capsys.readouterr().out
+    renew_seed(at_hand, "riverside", "29400180", "29400181")
+    assert main(["refresh", "logins", "--json"]) == 0
+    assert capsys.readouterr().out == before
 
 
 def test_another_run_gives_every_login_another_password():

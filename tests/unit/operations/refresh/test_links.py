@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives import serialization
 
 from infra import naming
 from operations.refresh import keys
-from operations.refresh.links import ensure
+from operations.refresh.links import ensure, renew_seed
 from tests import declared
 
 PROD, REFRESH, TRAINING = "riverside-prod", "riverside-refresh", "riverside-training"
@@ -166,3 +166,29 @@ def test_nothing_is_printed(cluster, capsys):
     assert said.out + said.err == ""
     values = [value for place in WANTED for value in cluster.secret(*place).values() if len(value) > 12]
     assert not [value for value in values if value.decode(errors="replace") in str(made)]
+
+
+def test_each_run_has_a_seed_of_its_own_and_the_present_datas_stays_known(cluster):
+    ensure(cluster, "riverside", {}, NOW)
+    first = cluster.secret(TRAINING, "refresh-logins")["seed"]
+    renew_seed(cluster, "riverside", "417", "418")
+    held = cluster.secret(TRAINING, "refresh-logins")
+    assert held["seed"] != first
+    assert held["seed-of-417"] == first
+    assert held["seed-of-418"] == held["seed"], "what a rollback may bring back is known by its name"
+    second = held["seed"]
+    renew_seed(cluster, "riverside", "417", "419")
+    held = cluster.secret(TRAINING, "refresh-logins")
+    assert held["seed-of-417"] == first, "418 came to nothing"
+    assert held["seed"] not in {first, second}
+    assert ensure(cluster, "riverside", {}, NOW) == []
+
+
+def test_however_many_runs_come_to_nothing_the_seed_of_the_present_data_stays(cluster):
+    ensure(cluster, "riverside", {}, NOW)
+    first = cluster.secret(TRAINING, "refresh-logins")["seed"]
+    for run in range(418, 450):
+        renew_seed(cluster, "riverside", "417", str(run))
+    held = cluster.secret(TRAINING, "refresh-logins")
+    assert held["seed-of-417"] == first
+    assert len(held) == 8 + 2
