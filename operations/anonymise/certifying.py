@@ -111,7 +111,7 @@ def _no_key(why: str) -> Refused:
     return Refused(
         "the key for certificates cannot be used",
         why=why,
-        action="remove the Secret refresh-evidence and run careops up, which makes it anew",
+        action="run careops up, which says what is wrong with the Secret refresh-evidence and what to do",
     )
 
 

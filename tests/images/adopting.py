@@ -7,6 +7,9 @@ import base64
 import hashlib
 import json
 import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -14,7 +17,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from odoo_image import specs
 from operations.anonymise.certificate import canonical
-from tests.images.support import SOCKETS, Pod, play_odoo
+from tests.images.support import ODOO_UID, SOCKETS, Pod, play_odoo
+from toolchain.images.sandbox import Inside
 
 MODULES = {"base": "1", "crm": "1"}
 VERSIONS = {"base": "19.0.1.3", "crm": "19.0.1.9"}
@@ -145,6 +149,33 @@ def masked(
         f"INSERT INTO ir_attachment VALUES (1, '{stored}')",
         f"INSERT INTO customers VALUES ('Masked {run}')",
     )
+
+
+HOLD = """
+import os, sys, psycopg2
+connection = psycopg2.connect(host=os.environ["PGHOST"], user="refresh", dbname="odoo_refresh")
+connection.autocommit = True
+connection.cursor().execute("SELECT pg_advisory_lock(%s, 2)", (0x63617265,))
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+@contextmanager
+def masking(training: Pod) -> Iterator[None]:
+    """Hold the masking program's lock in the next database, from a session of its own."""
+    argv = ("/usr/bin/python3", "-c", HOLD)
+    inside = Inside(tree=str(training.tree), argv=argv, uid=ODOO_UID, env=training.environment())
+    command, pipe = training.session.command(inside), subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as held:
+        assert held.stdin
+        assert held.stdout
+        try:
+            assert held.stdout.readline() == "held\n"
+            yield
+        finally:
+            held.stdin.close()
+            held.wait(timeout=60)
 
 
 def environment(run: str, program: str = "adopt", **changes: str) -> dict[str, str]:

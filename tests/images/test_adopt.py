@@ -4,11 +4,9 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import hashlib
 import hmac
 import json
-import subprocess
 import time
 
 import pytest
@@ -26,6 +24,7 @@ from tests.images.adopting import (
     certificate,
     image,
     masked,
+    masking,
     new,
     program,
     start_over,
@@ -33,8 +32,7 @@ from tests.images.adopting import (
     steps,
     this_checkouts_guard,
 )
-from tests.images.support import ODOO_UID, pod_beside_postgresql
-from toolchain.images.sandbox import Inside
+from tests.images.support import pod_beside_postgresql
 
 pytestmark = pytest.mark.live
 
@@ -224,31 +222,6 @@ def test_a_database_of_another_run_is_none_of_ours(training):
     assert (done.returncode, "waited in vain for the mark masked" in done.stderr) == (75, True), done.stderr
     assert state(training) == OLD
     assert "odoo_refresh" in training.databases(), "the masking program drops it"
-
-
-HOLD = """
-import os, sys, psycopg2
-connection = psycopg2.connect(host=os.environ["PGHOST"], user="refresh", dbname="odoo_refresh")
-connection.autocommit = True
-connection.cursor().execute("SELECT pg_advisory_lock(%s, 2)", (0x63617265,))
-print("held", flush=True)
-sys.stdin.read()
-"""
-
-
-@contextlib.contextmanager
-def masking(training):
-    """Hold the masking program's lock in the next database, from a session of its own."""
-    argv = ("/usr/bin/python3", "-c", HOLD)
-    inside = Inside(tree=str(training.tree), argv=argv, uid=ODOO_UID, env=training.environment())
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    with subprocess.Popen(training.session.command(inside), **pipes) as held:
-        try:
-            assert held.stdout.readline() == "held\n"
-            yield
-        finally:
-            held.stdin.close()
-            held.wait(timeout=60)
 
 
 def test_a_masking_program_that_died_after_masking_leaves_no_unverified_database_behind(training):

@@ -21,6 +21,7 @@ from tests.images.adopting import (
     STORED,
     environment,
     masked,
+    masking,
     new,
     program,
     start_over,
@@ -235,7 +236,8 @@ def test_a_full_filestore_is_told_the_masking_program_knows_it_and_the_next_run_
     room = "s = os.statvfs('.'); print(s.f_bavail * s.f_frsize)"
     files(training, f"{room}\nopen('ballast', 'wb').write(bytes(s.f_bavail * s.f_frsize - 1000000))")
     before = files(training, room)
-    done = program(training, "7")
+    with masking(training):
+        done = program(training, "7")
     assert done.returncode == 1, done.stderr
     told(done.stderr)
     assert "training's filestore is full" in done.stderr

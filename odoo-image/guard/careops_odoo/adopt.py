@@ -101,12 +101,13 @@ class Adoption:
     def _discard(self) -> None:
         """Drop what nobody may use, where the masking program is not there any more to do so itself."""
         try:
-            adopt_files.hand_back(self._store)
             with contextlib.closing(self._server()) as server:
                 if server.discard(self.run.number):
                     self.step("dropped the database of this run, which nobody will verify any more")
+            # After the database: a filestore that is full must not keep it. The next run hands back what stays.
+            adopt_files.hand_back(self._store)
         except Exception as error:  # the error that ended the run is the one to tell; its own would hide it
-            self.step(f"the database of this run stays until the next one drops it: {adopt_faults.what(error)}")
+            self.step(f"what is left of this run stays until the next one: {adopt_faults.what(error)}")
 
     def _adopt(self, masked: Mapping[str, Any]) -> tuple[str, ...]:
         """Make the masked database training's own; returns the modules that were brought to this image's version."""
