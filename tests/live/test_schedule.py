@@ -131,7 +131,7 @@ def test_its_certificate_can_be_had_and_verified_afterwards(platform: Platform, 
     assert checked.returncode == 0, checked.stderr
     certificate = json.loads(checked.stdout)["certificate"]
     assert certificate["run"] == scheduled.number
-    assert (certificate["requested_by"], certificate["approved_by"]) == ("schedule", "schedule")
+    assert (certificate["requested_by"], certificate["approved_by"]) == ("schedule", "nobody: started by the schedule")
 
 
 def test_nothing_of_the_unmasked_copy_stays(platform: Platform, scheduled: Scheduled) -> None:
