@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from odoo_image import baseline, specs
 from odoo_image.specs import ADDONS
@@ -186,6 +186,8 @@ def world() -> Iterator[World]:
         key = Ed25519PrivateKey.generate()
         pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         (refresh / "etc" / "evidence.pem").write_bytes(pem)
+        public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+        (tree / "etc" / "evidence.pub.pem").write_bytes(public)
         for name in ("prod-data", "training-data", "run", "odoo/secrets-of-the-test"):
             (folder / name).mkdir(parents=True, exist_ok=True)
         make_production(inside, folder / "prod-data")
@@ -249,6 +251,7 @@ def adopt(world: World, run: str = RUN) -> subprocess.Popen[str]:
         CAREOPS_ENVIRONMENT="training",
         CAREOPS_REFRESH_ROLES=json.dumps(ROLES),
         CAREOPS_LOGINS_SEED="/run/careops/secrets/seed",
+        CAREOPS_EVIDENCE_KEY="/etc/evidence.pub.pem",
         PGHOST="/run/postgresql",
         PGUSER="odoo",
         PGDATABASE="odoo",
