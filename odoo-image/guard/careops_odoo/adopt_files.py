@@ -126,10 +126,16 @@ def forget(kept: Path, store: Path) -> int:
 
 
 def link(store: Path, name: Path) -> None:
-    """Let Odoo find the filestore under the next database's name."""
-    store.mkdir(parents=True, exist_ok=True)
+    """Let Odoo find the filestore under the next database's name, and keep its notes apart from the live database's.
+
+    Odoo notes each file that it writes, and its clearing up removes what stands in the notes and in no row. With one
+    folder for both, training's own clearing up removed files that the adoption had just written.
+    """
     unlink(name)
-    name.symlink_to(store.name)
+    name.mkdir(parents=True)
+    for folder in (f"{number:02x}" for number in range(256)):
+        (store / folder).mkdir(parents=True, exist_ok=True)
+        (name / folder).symlink_to(Path("..") / store.name / folder)
 
 
 def unlink(name: Path) -> None:

@@ -121,6 +121,15 @@ def test_the_next_databases_way_into_the_filestore_replaces_what_a_killed_run_le
     assert not name.exists()
 
 
+def test_what_odoo_notes_for_the_next_database_is_not_what_training_clears_up_by(tmp_path):
+    store, name = tmp_path / "odoo", tmp_path / "odoo_refresh"
+    adopt_files.link(store, name)
+    write(name, bb02="written by the adoption")
+    write(name / "checklist", bb02="")  # Odoo does so with each file it writes
+    assert not (store / "checklist").exists()
+    assert (store / "bb" / "bb02").read_text() == "written by the adoption"
+
+
 def test_files_of_a_run_that_came_to_nothing_are_handed_to_odoos_own_clearing_up(tmp_path):
     store, name = tmp_path / "odoo", "ab" * 20
     assert adopt_files.hand_back(store) == 0, "no run has written any"
