@@ -55,6 +55,7 @@ def test_there_are_as_many_components_as_the_platform_is_made_of():
         "PostgresCluster",
         "PostgresOperator",
         "Priorities",
+        "RefreshHours",
         "RefreshSource",
         "RefreshTarget",
         "SandboxAccess",
