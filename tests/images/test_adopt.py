@@ -33,6 +33,7 @@ from tests.images.adopting import (
     this_checkouts_guard,
 )
 from tests.images.support import pod_beside_postgresql
+from tests.sampling import sample
 
 pytestmark = pytest.mark.live
 
@@ -112,7 +113,7 @@ def test_the_administrators_way_in_is_the_secrets_and_nobody_elses(training):
     assert "a-password-of-this-test" not in done.stderr
 
 
-@pytest.mark.parametrize("step", list(dict.fromkeys(STEPS)))
+@pytest.mark.parametrize("step", sample(list(dict.fromkeys(STEPS)), 6))
 def test_killed_at_any_step_training_is_the_old_or_the_new_one_and_the_next_run_needs_no_cleaning(training, step):
     masked(training, "7", "masked", "verified")
     killed = program(training, "7", kill_at=step)
@@ -127,7 +128,7 @@ def test_killed_at_any_step_training_is_the_old_or_the_new_one_and_the_next_run_
     assert not (training.data / "filestore" / "odoo_refresh").exists()
 
 
-@pytest.mark.parametrize("step", list(dict.fromkeys(BACK_STEPS)))
+@pytest.mark.parametrize("step", sample(list(dict.fromkeys(BACK_STEPS)), 2))
 def test_a_rollback_killed_at_any_step_leaves_one_of_the_two_and_another_rollback_works(training, step):
     masked(training, "7", "masked", "verified")
     assert program(training, "7").returncode == 0

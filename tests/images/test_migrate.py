@@ -24,6 +24,7 @@ from tests.images.migrating import (
     steps,
 )
 from tests.images.support import ODOO_UID, POSTGRESQL_UID, SOCKETS, play_odoo, pod_beside_postgresql
+from tests.sampling import sample
 from toolchain.images.sandbox import Inside
 
 pytestmark = pytest.mark.live
@@ -143,7 +144,7 @@ def test_a_failed_first_start_leaves_an_empty_open_database_and_the_next_one_suc
     assert state(pod) == FIRST
 
 
-@pytest.mark.parametrize("step", FIRST_STEPS)
+@pytest.mark.parametrize("step", sample(FIRST_STEPS, 4))
 def test_a_first_start_killed_at_any_step_is_finished_by_the_next_run(pod, step):
     killed = migrate_killed_at(pod, step)
     assert killed.returncode in (-9, 137), killed.stderr
@@ -154,7 +155,7 @@ def test_a_first_start_killed_at_any_step_is_finished_by_the_next_run(pod, step)
     assert pod.careops("migrate").stderr.count("nothing to do") == 1
 
 
-@pytest.mark.parametrize("step", CHANGE_STEPS)
+@pytest.mark.parametrize("step", sample(CHANGE_STEPS, 4))
 def test_an_upgrade_killed_at_any_step_is_finished_by_the_next_run_without_losing_work(started, step):
     image(started, {**MODULES, "crm": "2"})
     started.write_settings(banner="NEW")
