@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import subprocess
 from dataclasses import dataclass
@@ -166,3 +167,19 @@ def _no_answer(namespace: str, why: str) -> Exception:
         why,
         f"see its state: ./careops status; then ./careops kubectl -n {namespace} get cluster,pods",
     )
+
+
+def secret(cluster: Cluster, namespace: str, name: str) -> dict[str, bytes] | None:
+    """Return what a Secret holds, or None when there is none."""
+    found = cluster.get(f"/api/v1/namespaces/{namespace}/secrets/{name}")
+    if found is None:
+        return None
+    return {key: base64.b64decode(value) for key, value in (found.get("data") or {}).items()}
+
+
+def namespace_uid(cluster: Cluster, name: str) -> str | None:
+    """Return the UID of a namespace; None when there is none, or it is about to go."""
+    found = cluster.get(f"/api/v1/namespaces/{name}")
+    if found is None or (found.get("status") or {}).get("phase") == "Terminating":
+        return None
+    return str((found.get("metadata") or {}).get("uid", ""))

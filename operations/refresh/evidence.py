@@ -98,21 +98,27 @@ def check_with(path: Path, key: str) -> Verdict:
     Raises:
         OSError: The file cannot be read.
     """
-    return certificate.verify_file(path, _public(key))
+    return certificate.verify_file(path, _public(key.encode()))
 
 
 def fingerprint(key: str) -> str:
     """Return what a key (PEM) is called that is known to be one."""
-    return certificate.fingerprint(_public(key))
+    return certificate.fingerprint(_public(key.encode()))
 
 
-def _public(key: str) -> Ed25519PublicKey:
+def _public(pem: bytes) -> Ed25519PublicKey:
+    """Return the key that a PEM text holds.
+
+    Raises:
+        ValueError: It holds none; UnsupportedAlgorithm for one of an unknown kind.
+        TypeError: It is a key of another kind.
+    """
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
     from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-    public = load_pem_public_key(key.encode())
+    public = load_pem_public_key(pem)
     if not isinstance(public, Ed25519PublicKey):
-        msg = "a pinned key is an Ed25519 key"
+        msg = "it is no Ed25519 key"
         raise TypeError(msg)
     return public
 
@@ -134,19 +140,15 @@ def read_key(path: Path) -> Ed25519PublicKey:
         OperationError: It cannot be read, or is no Ed25519 key, with `USAGE`.
     """
     from cryptography.exceptions import UnsupportedAlgorithm
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-    from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
     try:
-        found = load_pem_public_key(path.read_bytes())
+        return _public(path.read_bytes())
     except OSError as error:
         why = error.strerror or ""
     except (ValueError, UnsupportedAlgorithm):
         why = "it holds no public key in PEM"
-    else:
-        if isinstance(found, Ed25519PublicKey):
-            return found
-        why = "it is no Ed25519 key"
+    except TypeError as error:
+        why = str(error)
     raise failure(
         ExitCode.USAGE,
         f"The key {path} cannot be used",

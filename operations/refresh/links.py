@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from infra import naming
 from infra.naming import Naming, common_labels, isolated_host, refresh_namespace
 from operations.refresh import keys
+from operations.refresh.cluster import namespace_uid, secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -101,9 +102,7 @@ def renew_seed(cluster: Cluster, site: str, generation: str, run: str) -> None:
         run: The one that begins.
     """
     names = Naming(site=site, environment="training")
-    path = f"/api/v1/namespaces/{names.namespace}/secrets/{naming.REFRESH_LOGINS_SECRET}"
-    data = (cluster.get(path) or {}).get("data") or {}
-    held = {key: base64.b64decode(value) for key, value in data.items()}
+    held = secret(cluster, names.namespace, naming.REFRESH_LOGINS_SECRET) or {}
     seeds = {key: value for key, value in held.items() if key.startswith(SEED_OF)}
     if generation and "seed" in held:
         # The schedule's runs leave no name; what came to nothing since has renewed the seed, but is named.
@@ -119,9 +118,8 @@ def renew_seed(cluster: Cluster, site: str, generation: str, run: str) -> None:
 
 def evidence_key(cluster: Cluster, site: str) -> str:
     """Return the public key (PEM) of the key that signs a site's certificates; empty when it is gone or none."""
-    path = f"/api/v1/namespaces/{refresh_namespace(site)}/secrets/{naming.REFRESH_EVIDENCE_SECRET}"
-    data = (cluster.get(path) or {}).get("data") or {}
-    return (keys.public_key(base64.b64decode(data.get("key.pem", ""))) or b"").decode()
+    held = secret(cluster, refresh_namespace(site), naming.REFRESH_EVIDENCE_SECRET) or {}
+    return (keys.public_key(held.get("key.pem", b"")) or b"").decode()
 
 
 def site_catalogue(root: Path, site: str) -> dict[str, str]:
@@ -245,14 +243,10 @@ class _Links:
         self._cluster.apply(manifest | {"type": kind, "data": data})
 
     def _secret(self, namespace: str, name: str) -> dict[str, bytes] | None:
-        found = self._cluster.get(f"/api/v1/namespaces/{namespace}/secrets/{name}")
-        if found is None:
-            return None
-        return {key: base64.b64decode(value) for key, value in (found.get("data") or {}).items()}
+        return secret(self._cluster, namespace, name)
 
     def _exists(self, namespace: str) -> bool:
-        found = self._cluster.get(f"/api/v1/namespaces/{namespace}")
-        return found is not None and found.get("status", {}).get("phase") != "Terminating"
+        return namespace_uid(self._cluster, namespace) is not None
 
 
 def _has(key: str) -> Callable[[Mapping[str, bytes]], bool]:

@@ -18,6 +18,7 @@ from infra.naming import refresh_namespace
 from operations.errors import failure
 from operations.exit_codes import ExitCode
 from operations.refresh import evidence, links
+from operations.refresh.cluster import namespace_uid
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -123,17 +124,17 @@ def ensure_links(
     Raises:
         OperationError: The key was exchanged or is gone, with `UNHEALTHY`; nothing is changed.
     """
-    pin, changes, space = pins.of(site), [], _namespace(cluster, site)
+    pin, changes, space = pins.of(site), [], namespace_uid(cluster, refresh_namespace(site))
     if pin and space is not None:
-        found = links.evidence_key(cluster, site)
-        if pin.namespace and space != pin.namespace and found != pin.key:
+        found, anew = links.evidence_key(cluster, site), bool(pin.namespace) and space != pin.namespace
+        if anew and found != pin.key:
             # Whoever took prod down has taken its key along, and all certificates that it signed stay as they are.
             retired = pins.own(site).with_name(f"{site}.{pin.fingerprint}.retired.pub.pem")
             shutil.move(pin.path, retired)
             changes, pin = [links.Change(name=str(retired), verb="kept for older certificates")], None
         elif found != pin.key:
             raise _changed(pins, pin, found)
-        elif pin.namespace and space != pin.namespace:
+        elif anew:
             pin = pins.keep(site, pin.key, space)  # the same key was put into the namespace that was made anew
     changes += links.ensure(cluster, site, catalogue)
     if pin is None and space is not None and (key := links.evidence_key(cluster, site)):
@@ -148,18 +149,10 @@ def trusted(cluster: Cluster, pins: Pins, site: str) -> str:
     Returns:
         Empty when neither a pin nor a key is there.
     """
-    pin, space = pins.of(site), _namespace(cluster, site)
+    pin, space = pins.of(site), namespace_uid(cluster, refresh_namespace(site))
     if pin is None and space is not None and (key := links.evidence_key(cluster, site)):
         pin = pins.keep(site, key, space)
     return pin.key if pin else ""
-
-
-def _namespace(cluster: Cluster, site: str) -> str | None:
-    """Return the UID of the namespace where a site's key is; None when there is none."""
-    found = cluster.get(f"/api/v1/namespaces/{refresh_namespace(site)}")
-    if found is None or (found.get("status") or {}).get("phase") == "Terminating":
-        return None
-    return str((found.get("metadata") or {}).get("uid", ""))
 
 
 def _changed(pins: Pins, pin: Pin, found: str) -> Exception:
