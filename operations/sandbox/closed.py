@@ -105,7 +105,7 @@ def refusal(times: Sequence[Closed], zone: ZoneInfo, now: datetime, seconds: flo
             why=last.why,
             action=f"run it after that; {last.instead}",
         )
-    first = next((each for each in times if each.span.begin > now), None)
+    first = _next(times, now)
     # The jobs are given a deadline that leaves their pods time to end; see operations/refresh/jobs.py.
     needs, left = max(LEAST_SECONDS, seconds or 0.0) + STOP_SECONDS + CLOCKS_SECONDS, _left(first, now)
     if first is None or left >= needs:
@@ -126,8 +126,13 @@ def _minutes(seconds: float) -> str:
 
 
 def begins_next(times: Sequence[Closed], now: datetime) -> datetime | None:
-    """Return when the next time without refreshes begins that is not on; None when none comes."""
-    return min((each.span.begin for each in times if each.span.begin > now), default=None)
+    """Return when the next time without refreshes begins that is not on, of times in order; None when none comes."""
+    first = _next(times, now)
+    return first.span.begin if first else None
+
+
+def _next(times: Sequence[Closed], now: datetime) -> Closed | None:
+    return next((each for each in times if each.span.begin > now), None)
 
 
 def _moment(when: datetime, zone: ZoneInfo) -> str:

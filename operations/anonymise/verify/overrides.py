@@ -24,14 +24,14 @@ def overrides(pair: Pair) -> Looked:
         pair: Source and target.
     """
     told: dict[str, int] = {}
-    findings = []
-    for table, column, was, now in _changed(pair):
+    findings, changed = [], list(_changed(pair))
+    for table, column, was, now in changed:
         told[f"{table}.{column}: {now.rule} ({now.classification}) instead of {was.rule} ({was.classification})"] = 1
         if not now.override.strip():
             findings.append(Finding(table=table, column=column, what="a site's own line gives no reason", count=1))
     tables = [line for line in pair.catalogue.tables.values() if line.override]
     told |= {f"{line.table}: {line.action} as the site wants it": 1 for line in tables}
-    weaker = sum(what_of(now) is None and what_of(was) is not None for _, _, was, now in _changed(pair))
+    weaker = sum(what_of(now) is None and what_of(was) is not None for _, _, was, now in changed)
     facts = {"shipped lines replaced": len(told), "of these looked for by the shipped line": weaker, **told}
     return Looked(findings=findings, facts=facts)
 
