@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import os
-import random
 import signal
 import subprocess
 import time
@@ -15,13 +14,12 @@ import pytest
 from kubernetes import client
 
 from tests.live.support import Platform
+from tests.sampling import sample
 
 pytestmark = pytest.mark.live
 
 KILL_AT = (0.01, 0.03, 0.07, 0.11, 0.18, 0.26, 0.36, 0.48, 0.64, 0.85)
 """Moments as parts of the time that an undisturbed run takes on this machine: every one of them is inside it."""
-
-SAMPLE = 3
 
 
 def test_an_unchanged_environment_shows_no_change(platform: Platform, environment: str) -> None:
@@ -60,14 +58,6 @@ def start_up(platform: Platform, environment: str) -> subprocess.Popen[str]:
     return platform.start("up", environment, "--yes", own_session=True, **silent)
 
 
-def moments() -> tuple[float, ...]:
-    """Every moment with --full; otherwise a sample that rotates by day; the tests are named by their moments."""
-    if os.environ.get("CAREOPS_TEST_FULL") == "1":
-        return KILL_AT
-    seed = os.environ.get("CAREOPS_TEST_SEED") or time.strftime("%Y-%j")
-    return tuple(sorted(random.Random(seed).sample(KILL_AT, SAMPLE)))
-
-
 @pytest.fixture(scope="module")
 def undisturbed_seconds(platform: Platform) -> float:
     """What making the environment anew takes when nothing disturbs it."""
@@ -77,7 +67,7 @@ def undisturbed_seconds(platform: Platform) -> float:
     return time.monotonic() - started
 
 
-@pytest.mark.parametrize("moment", moments())
+@pytest.mark.parametrize("moment", sample(KILL_AT, 3))
 def test_up_killed_at_any_moment_completes_when_run_again(
     platform: Platform, undisturbed_seconds: float, moment: float
 ) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import time
 from datetime import UTC, date, datetime, timedelta
@@ -24,6 +23,7 @@ from infra.plans.sandbox import CRD_NAME, GROUP, KIND, PLURAL, VERSION, definiti
 from operations.refresh import jobs
 from operations.refresh.jobs import Asked
 from operations.refresh.plan import left_out
+from tests.plugin.sandbox_requests import until
 from toolchain.cluster.errors import ApiRefused
 from toolchain.cluster.kubeapi import KubeApi
 
@@ -37,16 +37,6 @@ ZONES = ("Europe/Paris", "America/New_York", "Asia/Kolkata", "Pacific/Auckland",
 HOUR = 3600
 
 
-def until(holds, seconds=60):
-    deadline = time.monotonic() + seconds
-    while True:
-        with contextlib.suppress(ApiRefused):
-            if holds():
-                return
-        assert time.monotonic() < deadline, "it did not come to that"
-        time.sleep(0.2)
-
-
 @pytest.fixture(scope="module")
 def api(control_plane):
     """Training's namespace, the kind of requests, and the guard of class hours; writes of requests are not judged."""
@@ -55,7 +45,7 @@ def api(control_plane):
         made.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
     kind = {"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition"}
     made.apply({**kind, "metadata": {"name": CRD_NAME}, "spec": definition()})
-    until(lambda: made.get(REQUESTS) is not None)
+    until(lambda: made.get(REQUESTS) is not None, seconds=60)
     guarded = guard(made, "classes", classes_policy(SITE), classes_binding(refresh_guard(SITE, "classes"), TRAINING))
     judges(made)
     yield made
@@ -63,7 +53,7 @@ def api(control_plane):
         made.delete(path)
     made.delete(f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{CRD_NAME}")
     control_plane.kubectl("delete", "namespace", TRAINING, ISOLATED, "--wait=false")
-    until(lambda: made.get(REQUESTS) is None)
+    until(lambda: made.get(REQUESTS) is None, seconds=60)
 
 
 def guard(api, against, policy, binding):
@@ -86,7 +76,7 @@ def judges(api):
             return name in error.why
         return False
 
-    until(names_the_class)
+    until(names_the_class, seconds=60)
     api.delete(f"{REQUESTS}/{name}")
     takes(api)
 
